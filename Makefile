@@ -1,0 +1,46 @@
+# Everything happens in .venv; 'make help' lists the targets.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check lint format clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+.venv/installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+setup: .venv/installed  ## Create .venv and install xttsrecipe in it, with what development needs
+
+demo/checkpoints/audiobook.pth: demo/make_checkpoints.py | setup
+	$(BIN)/python demo/make_checkpoints.py demo/checkpoints
+
+demo: setup demo/checkpoints/audiobook.pth  ## Merge two small checkpoints with the real XTTS-V2 key layout
+	$(BIN)/xttsrecipe plan recipes/news_audiobook.yaml
+	$(BIN)/xttsrecipe run recipes/news_audiobook.yaml
+	$(BIN)/xttsrecipe inspect demo/merged/news_audiobook.pth
+
+test: setup  ## Run the tests
+	$(BIN)/python -m pytest
+
+check: setup  ## Check format, lint and types, then run the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(MAKE) --no-print-directory test
+
+lint: setup  ## Check lint and types
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: setup  ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:  ## Remove everything that was made here, .venv too
+	rm -rf .venv build dist demo/checkpoints demo/merged benchmarks/data
+	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

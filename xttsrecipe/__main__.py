@@ -1,0 +1,5 @@
+"""``python -m xttsrecipe``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,77 @@
+"""The verbs as functions: what the command line does, for Python programs.
+
+import xttsrecipe
+
+recipe = xttsrecipe.load_recipe("recipes/news_audiobook.yaml")
+plan = xttsrecipe.make_plan(recipe)
+for step in plan.steps:
+    print(step.key, step.rule, step.method, step.weights)
+summary = xttsrecipe.run(plan)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import checkpoints, plan, preflight, recipe
+from .errors import CheckpointError, Problem, XttsRecipeError
+from .plan import Plan
+from .recipe import Recipe, Setting
+from .specs import Header
+
+if TYPE_CHECKING:
+    from .execute import Summary
+
+
+def load_recipe(path: str | PathLike[str], settings: Sequence[str] = ()) -> Recipe:
+    """The recipe in a YAML file, checked against schema and semantics; opens no checkpoint.
+
+    ``settings`` change fields first, each ``FIELD=VALUE`` as after ``--set``; file names in them are relative to
+    the current directory. Raises RecipeError with every problem found, ValueError for a setting that is not of that
+    form.
+    """
+    return recipe.load_recipe(Path(path), [recipe.parse_setting(text) for text in settings])
+
+
+def inspect(path: str | PathLike[str]) -> Header:
+    """The header of a checkpoint file: layout, version, tensors, metadata. Executes nothing of it. Raises
+    CheckpointError.
+    """
+    return checkpoints.open_checkpoint(Path(path))
+
+
+def make_plan(recipe: Recipe) -> Plan:
+    """What a run of the recipe will do, tensor by tensor; reads the checkpoints' headers only, without torch.
+
+    Raises CheckpointError for sources that cannot be read, RecipeError where recipe and checkpoints do not fit.
+    """
+    headers: list[Header] = []
+    problems: list[Problem] = []
+    for source in recipe.sources:
+        try:
+            headers.append(checkpoints.open_checkpoint(source.path))
+        except CheckpointError as error:
+            problems += error.problems
+    if problems:
+        raise CheckpointError(problems)
+    return plan.make_plan(recipe, headers)
+
+
+def run(what: Plan | Recipe, force: bool = False, on_bytes: Callable[[int], None] = lambda count: None) -> Summary:
+    """Execute a plan (or plan a recipe and execute that) and write its output, whole or not at all.
+
+    ``force`` allows replacing an output that xttsrecipe did not make. ``on_bytes`` is called with the size of every
+    piece written. Raises XttsRecipeError; the old output then stays as it was.
+    """
+    made = what if isinstance(what, Plan) else make_plan(what)
+    preflight.check(made, force)
+    # Not at the top: importing torch takes a second or two, and only a run needs it.
+    from .execute import execute
+
+    return execute(made, on_bytes)
+
+
+__all__ = ["Header", "Plan", "Recipe", "Setting", "XttsRecipeError", "inspect", "load_recipe", "make_plan", "run"]

@@ -1,0 +1,109 @@
+"""Checkpoint files: recognised by content, their headers read without torch and without executing anything.
+
+One reader module per format; each turns an open file into a ``RawCheckpoint``. Tensor data is read elsewhere
+(``execute``), from the places that the header gives.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import CheckpointError, Location, Problem
+from ..specs import FileStamp, Header, RawCheckpoint
+from ..xtts import header_of
+from . import safetensors, torch_zip
+
+_Reader = Callable[[BinaryIO, str], RawCheckpoint]
+
+_RESAVE = "load it with the torch that wrote it (or torch<2.6) and save it again with torch.save"
+# First bytes of what people take for a checkpoint: (magic, what it is, what to do).
+_OTHER_FILES = (
+    (
+        b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",
+        "is a checkpoint from torch before 1.6, a format without an index",
+        _RESAVE,
+    ),
+    (b"version https://git-lfs", "is a Git LFS pointer, not the file itself", "run 'git lfs pull'"),
+    (b"<", "is a web page or XML, not a checkpoint", "the download link led to a page; get the file itself"),
+    (b"\x1f\x8b", "is compressed with gzip", "unpack it first"),
+    (b"7z\xbc\xaf", "is a 7z archive", "unpack it first"),
+    (b"Rar!", "is a RAR archive", "unpack it first"),
+    (b"GGUF", "is a GGUF file", "name the .pth file it was made from"),
+    (b"\x89HDF", "is an HDF5 file", "XTTS checkpoints are .pth or .safetensors files"),
+    (b"\x93NUMPY", "is a numpy array", "XTTS checkpoints are .pth or .safetensors files"),
+    (b"\x80", "is a bare pickle, not a torch.save file", "save the model with torch.save"),
+)
+
+
+def open_checkpoint(path: Path) -> Header:
+    """The header of the checkpoint at ``path``: layout, version, tensors and their places, metadata.
+
+    Reads the header only, imports no torch, executes nothing of the file. Raises CheckpointError, saying what the
+    file is instead and what to do.
+    """
+    try:
+        status = path.stat()
+    except (OSError, ValueError) as error:
+        raise _cannot_open(path, error) from error
+    if stat.S_ISDIR(status.st_mode):
+        raise _is_directory(path)
+    if not stat.S_ISREG(status.st_mode):
+        raise _refused(path, "is a device, pipe or socket", expected="a checkpoint file")
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            stamp = FileStamp(status.st_size, status.st_mtime_ns, status.st_ino)
+            raw = _recognise(file, path)(file, str(path))
+    except OSError as error:
+        raise _cannot_open(path, error) from error
+    return header_of(raw, path, stamp)
+
+
+def _recognise(file: BinaryIO, path: Path) -> _Reader:
+    magic = file.read(64)
+    file.seek(0)
+    if magic.startswith(torch_zip.MAGIC):
+        return torch_zip.read
+    if len(magic) > 8 and magic[8:9] == b"{":
+        return safetensors.read
+    if not magic:
+        raise _refused(path, "is empty (0 bytes)", hint="the copy or download did not happen; do it again")
+    for other, what, hint in _OTHER_FILES:
+        if magic.lstrip().startswith(other):
+            raise _refused(path, what, hint=hint)
+    if not magic.strip(b"\0"):
+        raise _refused(path, "begins with nothing but zeros", hint="the copy or download did not finish; do it again")
+    raise _refused(
+        path,
+        "is not a checkpoint",
+        found=f"a file that begins with {magic[:8]!r}",
+        expected="a torch.save zip file or a safetensors file",
+    )
+
+
+def _refused(
+    path: Path, what: str, found: str | None = None, expected: str | None = None, hint: str | None = None
+) -> CheckpointError:
+    return CheckpointError(Problem(what, Location(str(path)), found, expected, hint))
+
+
+def _cannot_open(path: Path, error: Exception) -> CheckpointError:
+    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    hint = None
+    if isinstance(error, FileNotFoundError):
+        hint = "paths in a recipe are relative to the recipe's folder; --set checkpoints.NAME=PATH names another place"
+        if "${" in str(path):
+            hint = "set the environment variable that its path names"
+    elif isinstance(error, PermissionError):
+        hint = "ask for read permission (chmod u+r), or copy the file to a place of your own"
+    return _refused(path, f"cannot be read: {reason}", hint=hint)
+
+
+def _is_directory(path: Path) -> CheckpointError:
+    inside = sorted(entry.name for entry in path.iterdir() if entry.suffix in (".pth", ".pt", ".safetensors"))
+    hint = f"name a file in it: {', '.join(inside[:5])}" if inside else "name a .pth or .safetensors file"
+    return _refused(path, "is a directory", expected="a checkpoint file", hint=hint)

@@ -1,0 +1,116 @@
+"""Reads and describes the header of a ``.safetensors`` file.
+
+Layout (https://github.com/huggingface/safetensors#format): 8 bytes little-endian N, N bytes of JSON
+``{name: {dtype, shape, data_offsets: [begin, end]}, "__metadata__": {text: text}}``, then the data; offsets count
+from its start, cover it without gaps, and tensors are row-major and little-endian.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from typing import Any, BinaryIO
+
+from ..errors import CheckpointError, Location, Problem
+from ..specs import DType, RawCheckpoint, StoredTensor, TensorSpec, contiguous_strides
+
+# The format's own limit, so that a length from a hostile file is never allocated.
+MAX_HEADER_BYTES = 100_000_000
+
+CODES = {
+    "F64": DType.FLOAT64, "F32": DType.FLOAT32, "F16": DType.FLOAT16, "BF16": DType.BFLOAT16,
+    "F8_E4M3": DType.FLOAT8_E4M3FN, "F8_E5M2": DType.FLOAT8_E5M2, "F8_E8M0": DType.FLOAT8_E8M0FNU,
+    "F8_E4M3FNUZ": DType.FLOAT8_E4M3FNUZ, "F8_E5M2FNUZ": DType.FLOAT8_E5M2FNUZ,
+    "I64": DType.INT64, "I32": DType.INT32, "I16": DType.INT16, "I8": DType.INT8,
+    "U64": DType.UINT64, "U32": DType.UINT32, "U16": DType.UINT16, "U8": DType.UINT8,
+    "BOOL": DType.BOOL, "C64": DType.COMPLEX64,
+}  # fmt: skip
+
+
+def read(file: BinaryIO, path: str) -> RawCheckpoint:
+    """The header of the open safetensors file; ``path`` is what errors call it. Raises CheckpointError."""
+    size = os.fstat(file.fileno()).st_size
+    length = int.from_bytes(file.read(8), "little")
+    if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
+        raise _refused(
+            path,
+            "is no readable safetensors file: its header is longer than the file or the format allows",
+            found=f"a header of {length:,} bytes in a file of {size:,}",
+            hint="if it was copied or downloaded, do that again and compare the sizes",
+        )
+    text = file.read(length)
+    try:
+        header = json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise _refused(path, "has a header that is not JSON", found=str(error)) from error
+    if not isinstance(header, dict):
+        raise _refused(path, "has a header that is not a JSON object")
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise _refused(path, "has a __metadata__ that is not a mapping of text to text")
+    tensors = {name: _tensor(name, entry, 8 + length, path) for name, entry in header.items()}
+    _check_cover(tensors, 8 + length, size, path)
+    entries = {name: _decoded(value) for name, value in metadata.items() if name != "format"}
+    return RawCheckpoint("safetensors", tensors, entries, {}, False, hashlib.sha256(text).hexdigest())
+
+
+def _refused(path: str, what: str, **more: Any) -> CheckpointError:
+    return CheckpointError(Problem(what, Location(path), **more))
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    entries = dict(pairs)
+    if len(entries) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return entries
+
+
+def _tensor(name: str, entry: Any, data_start: int, path: str) -> StoredTensor:
+    match entry:
+        case {"dtype": str(code), "shape": list(shape), "data_offsets": [int(begin), int(end)]}:
+            pass
+        case _:
+            raise _refused(path, f"describes tensor {name!r} without a proper dtype, shape and data_offsets")
+    if code not in CODES:
+        raise _refused(
+            path,
+            f"holds tensor {name!r} of type {code!r}, which xttsrecipe does not know",
+            expected=", ".join(CODES),
+        )
+    if not all(type(count) is int and 0 <= count < 2**62 for count in (*shape, begin, end)):
+        raise _refused(path, f"describes tensor {name!r} with a shape or offsets that are no counts")
+    spec = TensorSpec(tuple(shape), CODES[code])
+    if end - begin != spec.nbytes:
+        raise _refused(
+            path,
+            f"is damaged: tensor {name!r} has {end - begin:,} bytes",
+            expected=f"{spec.nbytes:,} for {spec}",
+        )
+    return StoredTensor(name, spec, data_start + begin, contiguous_strides(spec.shape))
+
+
+def _check_cover(tensors: dict[str, StoredTensor], data_start: int, size: int, path: str) -> None:
+    """Tensors must follow each other without gap or overlap, and end where the file ends."""
+    position = data_start
+    for tensor in sorted(tensors.values(), key=lambda tensor: (tensor.offset, tensor.spec.nbytes)):
+        if tensor.offset != position:
+            raise _refused(path, f"is damaged: tensor {tensor.name!r} overlaps another or leaves a gap before it")
+        position += tensor.spec.nbytes
+    if position != size:
+        cut = position > size
+        raise _refused(
+            path,
+            "is cut short" if cut else "has bytes after its last tensor",
+            found=f"{size:,} bytes",
+            expected=f"{position:,}",
+            hint="copy or download it again" if cut else None,
+        )
+
+
+def _decoded(text: str) -> Any:
+    """Metadata values are text; what we and others store as JSON comes out as the data it was."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text

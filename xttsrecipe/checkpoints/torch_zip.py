@@ -1,0 +1,260 @@
+"""Reads the header of a ``torch.save`` zip file (``.pth``, ``.pt``; torch 1.6 and later) without torch.
+
+Layout (torch/serialization.py, caffe2/serialize/inline_container.h): stored, uncompressed records under one root folder
+of any name: ``data.pkl`` (the object graph), ``data/KEY`` (one per storage), ``byteorder``, ``version``. Tensor data is
+not touched: a tensor's place in the file is that of its storage's record plus its offset.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+import struct
+import zipfile
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO
+
+from ..errors import CheckpointError, Location, Problem
+from ..specs import RawCheckpoint, StoredTensor, TensorSpec, span
+from . import inert_pickle
+from .inert_pickle import PickledTensor, PlainDict, Unsupported
+
+MAGIC = b"PK\x03\x04"
+# A real trainer checkpoint with its optimizer has 0.4 MB.
+_MAX_PICKLE_BYTES = 64 << 20
+_LOCAL_HEADER = struct.Struct("<4s5H3L2H")
+# Everything of a trainer's file that is not the model and not worth reading as metadata.
+_BULK_ENTRIES = ("optimizer", "scheduler", "scaler")
+
+
+def read(file: BinaryIO, path: str) -> RawCheckpoint:
+    """The header of the open torch zip file; ``path`` is what errors call it. Raises CheckpointError."""
+    try:
+        archive = zipfile.ZipFile(file)
+    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+        raise _refused(
+            path,
+            "is a zip file without a readable end: it is cut short or damaged",
+            found=f"{os.fstat(file.fileno()).st_size:,} bytes; {error}",
+            hint="copy or download it again and compare the sizes",
+        ) from error
+    return _Reader(file, archive, path).read()
+
+
+def _refused(path: str, what: str, **more: Any) -> CheckpointError:
+    return CheckpointError(Problem(what, Location(path), **more))
+
+
+class _Reader:
+    def __init__(self, file: BinaryIO, archive: zipfile.ZipFile, path: str) -> None:
+        self._file = file
+        self._path = path
+        self._archive = archive
+        self._size = os.fstat(file.fileno()).st_size
+        self._records = {info.filename: info for info in archive.infolist()}
+        self._root = self._find_root()
+        self._data_starts: dict[str, tuple[int, int]] = {}
+
+    def _find_root(self) -> str:
+        roots = [name[: -len("data.pkl")] for name in self._records if name.split("/")[-1] == "data.pkl"]
+        if len(roots) != 1:
+            inside = [name for name in self._records if name.endswith((".pth", ".pt", ".safetensors"))]
+            if inside:
+                raise _refused(
+                    self._path,
+                    f"is an ordinary zip archive with {inside[0]} in it",
+                    hint="unpack it and name that file",
+                )
+            raise _refused(
+                self._path,
+                "is a zip file, but no torch checkpoint",
+                found=f"{len(roots)} data.pkl records",
+                expected="one, as torch.save writes it",
+            )
+        root = roots[0]
+        if f"{root}constants.pkl" in self._records:
+            raise _refused(
+                self._path,
+                "is a TorchScript archive: a compiled program, not a checkpoint",
+                hint="name the .pth file that the script was made from",
+            )
+        if len(self._records) != len(self._archive.infolist()):
+            raise _refused(self._path, "has two records of one name: the zip directory is damaged or forged")
+        return root
+
+    def read(self) -> RawCheckpoint:
+        if f"{self._root}byteorder" in self._records:
+            order = self._small_record("byteorder", 16).strip()
+            if order != b"little":
+                raise _refused(
+                    self._path,
+                    f"was written on a big-endian machine (byteorder: {order.decode('ascii', 'replace')})",
+                    expected="little-endian data",
+                    hint="load it with torch on any machine and save it again",
+                )
+        pickled = self._small_record("data.pkl", _MAX_PICKLE_BYTES)
+        top = self._unpickle(pickled)
+        model, wrapped = self._find_model(top)
+        tensors = {name: self._locate(name, tensor) for name, tensor in _tensors_of(model, self._path)}
+        entries, bulk = {}, {}
+        if wrapped:
+            for name, value in top.items():
+                if name == "model":
+                    continue
+                if name in _BULK_ENTRIES:
+                    bulk[name] = _bulk_bytes(value)
+                else:
+                    entries[str(name)] = self._plain(value)
+        return RawCheckpoint("torch zip", tensors, entries, bulk, wrapped, self._digest(pickled))
+
+    def _small_record(self, name: str, limit: int) -> bytes:
+        info = self._records[self._root + name]
+        if info.file_size > limit:
+            raise _refused(
+                self._path,
+                f"has a record {name} of {info.file_size:,} bytes",
+                expected=f"at most {limit:,}, as in any real checkpoint",
+            )
+        try:
+            with self._archive.open(info) as record:
+                # A forged size must not make us inflate more than was announced.
+                return record.read(limit)
+        except (
+            zipfile.BadZipFile,
+            OSError,
+            RuntimeError,
+            ValueError,
+            EOFError,
+            NotImplementedError,
+        ) as error:
+            raise _refused(
+                self._path,
+                f"is damaged: its record {name} cannot be read",
+                found=str(error),
+                hint="copy or download the file again",
+            ) from error
+
+    def _unpickle(self, pickled: bytes) -> Any:
+        try:
+            return inert_pickle.load(pickled)
+        except inert_pickle.RefusedGlobalError as error:
+            raise _refused(
+                self._path,
+                f"asks to run {error} when it is loaded: no checkpoint needs that, and nothing of it was executed",
+                hint="do not load this file with torch.load(weights_only=False); get it from a source that you trust",
+            ) from error
+        except inert_pickle.MalformedPickleError as error:
+            raise _refused(
+                self._path,
+                "is damaged: its data.pkl is not a pickle that torch writes (nothing of it was executed)",
+                found=str(error),
+                hint="copy or download the file again",
+            ) from error
+
+    def _find_model(self, top: Any) -> tuple[Mapping[Any, Any], bool]:
+        if isinstance(top, PlainDict | dict):
+            model = top.get("model")
+            if isinstance(model, dict) and any(isinstance(value, PickledTensor) for value in model.values()):
+                return model, True
+            if any(isinstance(value, PickledTensor) for value in top.values()):
+                return top, False
+            found = f"a dict of {', '.join(map(str, list(top)[:6])) or 'nothing'}"
+        elif isinstance(top, inert_pickle.Record):
+            found = f"a pickled {top.class_name} object"
+        else:
+            found = f"a {type(top).__name__}"
+        raise _refused(
+            self._path,
+            "holds no state dict",
+            found=found,
+            expected="tensors by name at top level, or under 'model'",
+            hint="save model.state_dict(), or {'model': model.state_dict()}",
+        )
+
+    def _locate(self, name: str, tensor: PickledTensor) -> StoredTensor:
+        start, length = self._storage_start(tensor.storage.key, name)
+        itemsize = tensor.dtype.itemsize
+        needed = tensor.offset + span(tensor.shape, tensor.strides)
+        if needed * itemsize > length:
+            raise _refused(
+                self._path,
+                f"is damaged: tensor {name!r} reaches beyond its storage",
+                found=f"{length:,} bytes in record data/{tensor.storage.key}",
+                expected=f"{needed * itemsize:,}",
+            )
+        return StoredTensor(
+            name, TensorSpec(tensor.shape, tensor.dtype), start + tensor.offset * itemsize, tensor.strides
+        )
+
+    def _storage_start(self, key: str, tensor_name: str) -> tuple[int, int]:
+        """Where the record of a storage begins, and its length, both in bytes."""
+        if key in self._data_starts:
+            return self._data_starts[key]
+        info = self._records.get(f"{self._root}data/{key}")
+        if info is None:
+            raise _refused(self._path, f"is damaged: tensor {tensor_name!r} has no data (record data/{key} is missing)")
+        if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+            raise _refused(
+                self._path,
+                "was packed again by a zip tool: its tensor data is compressed or encrypted",
+                hint="unpack it, and pack it without compression (zip -0), or get the original file",
+            )
+        self._file.seek(info.header_offset)
+        local = self._file.read(_LOCAL_HEADER.size)
+        if len(local) < _LOCAL_HEADER.size or not local.startswith(MAGIC):
+            raise _refused(self._path, f"is damaged: the zip directory points to no record for data/{key}")
+        *_, name_length, extra_length = _LOCAL_HEADER.unpack(local)
+        start = info.header_offset + _LOCAL_HEADER.size + name_length + extra_length
+        if start + info.file_size > self._size:
+            raise _refused(
+                self._path,
+                "is cut short: its directory promises more data than the file has",
+                found=f"{self._size:,} bytes",
+                expected=f"at least {start + info.file_size:,}",
+                hint="copy or download it again",
+            )
+        self._data_starts[key] = (start, info.file_size)
+        return self._data_starts[key]
+
+    def _plain(self, value: object) -> Any:
+        try:
+            return inert_pickle.to_plain(value)
+        except inert_pickle.MalformedPickleError as error:
+            raise _refused(self._path, f"has {error}") from error
+
+    def _digest(self, pickled: bytes) -> str:
+        """sha256 over the pickle and, by the checksums in the zip directory, the data: same digest, same checkpoint."""
+        digest = hashlib.sha256(pickled)
+        for name, info in sorted(self._records.items()):
+            if name.startswith(f"{self._root}data/"):
+                digest.update(f"\n{name[len(self._root) :]} {info.file_size} {info.CRC:08x}".encode("utf-8", "replace"))
+        return digest.hexdigest()
+
+
+def _tensors_of(model: Mapping[Any, Any], path: str) -> Iterator[tuple[str, PickledTensor]]:
+    """The state dict's tensors; what is not a tensor is passed over (some exports keep counters beside the weights)."""
+    for name, value in model.items():
+        if isinstance(value, Unsupported):
+            raise _refused(path, f"holds a tensor that cannot be read: {name!r} {value.why}")
+        if isinstance(value, PickledTensor):
+            if not isinstance(name, str):
+                raise _refused(path, f"holds a tensor under {name!r}", expected="names that are text")
+            yield name, value
+
+
+def _bulk_bytes(value: object) -> int:
+    """Bytes of every tensor below a value (an optimizer's state), each counted once."""
+    total, seen, waiting = 0, set(), [value]
+    while waiting:
+        item = waiting.pop()
+        if id(item) in seen:
+            continue
+        seen.add(id(item))
+        if isinstance(item, PickledTensor):
+            total += math.prod(item.shape) * item.dtype.itemsize
+        elif isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, (list, tuple)):
+            waiting.extend(item)
+    return total

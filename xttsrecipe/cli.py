@@ -1,0 +1,295 @@
+"""The command line: one function per verb, each a few calls into the floors below. Owns exit codes and the only catch-
+all.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, NoReturn, ParamSpec
+
+import typer
+
+from . import __version__, api, preflight, validation
+from .errors import ExitCode, Location, OutputError, Problem, XttsRecipeError
+from .patterns import PatternError
+from .recipe import parse_setting
+from .report import inspection
+from .report import plan as plan_report
+from .report.layout import size_text
+from .report.problems import problem_text, problems_text, relative
+from .report.progress import progress
+from .schema import schema_text
+from .starter import starter_recipe
+
+P = ParamSpec("P")
+
+app = typer.Typer(
+    name="xttsrecipe",
+    help="Merge Coqui XTTS-V2 checkpoints from a YAML recipe.\n\n"
+    "A typical day: [bold]init[/bold] writes a recipe for your checkpoints, [bold]plan[/bold] shows what it would do, "
+    "[bold]run[/bold] does it. Only run imports torch; nothing ever executes what is in a checkpoint.",
+    epilog="Exit status: 0 yes, 1 no (invalid, refused, unreadable), 2 wrong usage, 3 a bug in xttsrecipe, "
+    "130 interrupted.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _verb(function: Callable[P, None]) -> Callable[P, None]:
+    """A verb whose errors end the process with a message for people and the exit code that fits."""
+
+    @functools.wraps(function)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            function(*args, **kwargs)
+            sys.stdout.flush()
+        except XttsRecipeError as error:
+            _say(problems_text(error.problems))
+            raise typer.Exit(ExitCode.NO) from None
+        except KeyboardInterrupt:
+            _say("interrupted; what was there before is as it was\n")
+            raise typer.Exit(ExitCode.INTERRUPTED) from None
+        except BrokenPipeError:  # the reader of our output has seen enough
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(ExitCode.OK) from None
+        except (typer.Exit, typer.BadParameter):
+            raise
+        except Exception:
+            _report_bug()
+
+    return guarded
+
+
+def _report_bug() -> NoReturn:
+    _say(traceback.format_exc())
+    _say(
+        "\nThis is a bug in xttsrecipe, not a mistake of yours. Please report it, with the lines above, the command, "
+        "the recipe and what 'xttsrecipe inspect' says of the checkpoints.\n"
+        f"xttsrecipe {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
+    )
+    raise typer.Exit(ExitCode.BUG)
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text)
+
+
+def _print(text: str) -> None:
+    sys.stdout.write(text)
+
+
+RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", show_default=False)]
+Settings = Annotated[
+    list[str],
+    typer.Option(
+        "--set",
+        metavar="FIELD=VALUE",
+        help="Change a field of the recipe for this call, as in [bold]checkpoints.news=/data/news.pth[/bold] or "
+        "[bold]weights.news=0.7[/bold]. File names are relative to the current folder. May be given several times.",
+        show_default=False,
+    ),
+]
+OutputFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", "-o", metavar="FILE", help="Write here instead of the recipe's output.path.", show_default=False
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+
+
+def _planned(recipe: Path, settings: list[str], output: Path | None) -> api.Plan:
+    settings = [*settings, *([f"output.path={output}"] if output else [])]
+    try:
+        for setting in settings:
+            parse_setting(setting)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--set") from error
+    return api.make_plan(api.load_recipe(recipe, settings))
+
+
+@app.command()
+@_verb
+def run(
+    recipe: RecipeFile,
+    set_: Settings = [],  # noqa: B006
+    output: OutputFile = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an existing output that xttsrecipe did not make. Never an input.")
+    ] = False,
+) -> None:
+    """Merge: execute the recipe's plan and write the output, whole or not at all.
+
+    Tensors are streamed, so memory stays within what [bold]plan[/bold] says whatever the checkpoints' size. The
+    output appears only when it is complete; until then, and if anything goes wrong, the old one stays as it was.
+    """
+    plan = _planned(recipe, set_, output)
+    for note in plan.notes:
+        _say(f"note: {note}\n")
+    preflight.check(plan, force)
+    with progress(plan.nbytes) as on_bytes:
+        summary = api.run(plan, force, on_bytes)
+    rate = size_text(int(summary.nbytes / max(summary.seconds, 1e-9)))
+    amount = f"{summary.tensors} tensors, {size_text(summary.nbytes)} in {summary.seconds:.1f} s ({rate}/s)"
+    _print(f"{relative(summary.output)}: {amount}\n")
+
+
+@app.command()
+@_verb
+def plan(
+    recipe: RecipeFile,
+    set_: Settings = [],  # noqa: B006
+    output: OutputFile = None,
+    keys: Annotated[bool, typer.Option("--keys", help="List every tensor with its shape, rule and weights.")] = False,
+    json: Json = False,
+) -> None:
+    """Show what run would do: sources, what each rule decides, the output, memory and disk.
+
+    Reads the checkpoints' headers only, and never imports torch.
+    """
+    made = _planned(recipe, set_, output)
+    if json:
+        _print(plan_report.plan_json(made))
+    elif keys:
+        _print(plan_report.plan_keys_text(made))
+    else:
+        _print(plan_report.plan_text(made))
+    for problem in preflight.output_problems(made):
+        _say(f"run would be refused: {problem_text(problem)}")
+
+
+@app.command()
+@_verb
+def validate(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH…", help="Recipes, or folders that are searched for .yaml and .yml files.", show_default=False
+        ),
+    ],
+) -> None:
+    """Check recipes against schema and semantics; the checkpoints need not be there.
+
+    Where they are, their headers are checked too. Where they are not, patterns are checked against the keys of XTTS-V2.
+    """
+    valid = True
+    for result in validation.validate(paths):
+        if result.problems:
+            valid = False
+            _say(problems_text(result.problems))
+        else:
+            _print(f"{relative(result.file)}: valid, {result.extent}\n")
+    if not valid:
+        raise typer.Exit(ExitCode.NO)
+
+
+@app.command()
+@_verb
+def inspect(
+    checkpoint: Annotated[
+        Path,
+        typer.Argument(metavar="CHECKPOINT", help="A .pth, .pt or .safetensors file.", show_default=False),
+    ],
+    keys: Annotated[
+        str | None,
+        typer.Option(
+            "--keys",
+            metavar="PATTERN",
+            help="List the tensors whose key matches, as in [bold]'*encoder*'[/bold] or [bold]'@attention'[/bold].",
+            show_default=False,
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Show what a checkpoint is: layout, XTTS version, components, config, step, epoch and losses.
+
+    Reads its header only and executes nothing of it, whatever is pickled in the file.
+    """
+    header = api.inspect(checkpoint)
+    try:
+        if json:
+            _print(inspection.inspection_json(header, keys))
+        elif keys is None:
+            _print(inspection.inspection_text(header))
+        else:
+            text = inspection.inspection_keys_text(header, keys)
+            if not text:
+                raise XttsRecipeError(Problem(f"no key matches {keys!r}", Location(str(checkpoint))))
+            _print(text)
+    except PatternError as error:
+        raise typer.BadParameter(str(error), param_hint="--keys") from error
+
+
+@app.command()
+@_verb
+def init(
+    checkpoints: Annotated[
+        list[Path], typer.Argument(metavar="CHECKPOINT…", help="The checkpoints to merge.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write the recipe here instead of to stdout.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Write a commented recipe that merges the given checkpoints in equal parts."""
+    headers = [api.inspect(path) for path in checkpoints]
+    text = starter_recipe(headers, output.parent if output else Path())
+    if output is None:
+        _print(text)
+        return
+    try:
+        with output.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise OutputError(
+            Problem("exists: it is not overwritten", Location(str(output)), hint="choose another name")
+        ) from None
+    except OSError as error:
+        raise OutputError(Problem(f"cannot be written: {error.strerror or error}", Location(str(output)))) from error
+    _say(f"wrote {output}; see what it does with: xttsrecipe plan {output}\n")
+
+
+@app.command()
+@_verb
+def schema() -> None:
+    """Print the JSON schema of recipes, for editors and other tools."""
+    _print(schema_text())
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        _print(f"xttsrecipe {__version__}\n")
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """The ``xttsrecipe`` command."""
+    signal.signal(signal.SIGTERM, _terminate)
+    for stream in (sys.stdout, sys.stderr):
+        # A name that the terminal's encoding lacks must not end a run.
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    app()
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise KeyboardInterrupt

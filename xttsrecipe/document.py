@@ -1,0 +1,304 @@
+"""YAML text to data, with the line and column of every key and value.
+
+Owns the syntax of recipes: YAML's core schema (1.2: ``no`` is text, ``1e-3`` is a number), one document, no
+duplicate keys, no tags, bounded aliases. Knows nothing of what a recipe means.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from .errors import Location, Problem, RecipeError
+
+# (key or index, …) from the root to a node.
+Path_ = tuple[str | int, ...]
+
+_MAX_BYTES = 1 << 20
+_MAX_NODES = 20_000
+_MAX_DEPTH = 50
+
+# YAML 1.2 core schema, https://yaml.org/spec/1.2.2/#1032-tag-resolution
+_NULL = re.compile(r"(~|null|Null|NULL|)\Z")
+_BOOL = re.compile(r"(true|True|TRUE|false|False|FALSE)\Z")
+_INT = re.compile(r"[-+]?[0-9]+\Z")
+_OTHER_INT = re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
+_INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)\Z")
+_NAN = re.compile(r"\.(nan|NaN|NAN)\Z")
+
+_CHECKPOINT_MAGIC = (b"PK\x03\x04", b"\x80\x02")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A YAML document: plain data, where each node stands, and the text it came from."""
+
+    file: str
+    text: str
+    data: Any
+    keys: Mapping[Path_, Location]
+    values: Mapping[Path_, Location]
+
+    def where(self, path: Path_) -> Location:
+        """The place of the value at ``path``, or of the nearest node above it."""
+        return self._nearest(self.values, path)
+
+    def where_key(self, path: Path_) -> Location:
+        """The place of the key at ``path``; of the value where there is no key (list items, the root)."""
+        return self.keys.get(path) or self.where(path)
+
+    def _nearest(self, places: Mapping[Path_, Location], path: Path_) -> Location:
+        while path and path not in places:
+            path = path[:-1]
+        return places[path]
+
+    def with_value(self, path: Path_, value: Any, origin: Location) -> Document:
+        """A copy with ``value`` at ``path``, mappings made where they are missing; ``origin`` is the place of what is
+        new.
+        """
+        made = {path[:length]: origin for length in range(1, len(path) + 1)}
+
+        def placed(known: Mapping[Path_, Location]) -> Mapping[Path_, Location]:
+            return made | {place: where for place, where in known.items() if place[: len(path)] != path}
+
+        return replace(
+            self,
+            data=_put(self.data, path, value, origin),
+            keys=placed(self.keys),
+            values=placed(self.values),
+        )
+
+
+def _put(data: Any, path: Path_, value: Any, origin: Location) -> Any:
+    if not path:
+        return value
+    if data is not None and not isinstance(data, dict):
+        raise RecipeError(Problem(f"cannot set {path[0]!r} in something that is not a mapping", origin))
+    return {**(data or {}), path[0]: _put((data or {}).get(path[0]), path[1:], value, origin)}
+
+
+def read_document(path: Path) -> Document:
+    """The YAML document in a file. Raises RecipeError."""
+    file = str(path)
+    try:
+        with path.open("rb") as handle:
+            raw = handle.read(_MAX_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise RecipeError(Problem(f"the recipe cannot be read: {reason}", Location(file))) from error
+    if raw.startswith(_CHECKPOINT_MAGIC) or (raw[8:9] == b"{" and b"\0" in raw[:8]):
+        raise RecipeError(
+            Problem(
+                "is a checkpoint, not a recipe",
+                Location(file),
+                hint="xttsrecipe inspect shows a checkpoint; xttsrecipe init writes a recipe for it",
+            )
+        )
+    if len(raw) > _MAX_BYTES:
+        raise RecipeError(
+            Problem(
+                "is too big for a recipe",
+                Location(file),
+                found="more than 1 MiB",
+                expected="a YAML file of a page or two",
+            )
+        )
+    return parse_document(_decode(raw, file), file)
+
+
+def _decode(raw: bytes, file: str) -> str:
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise RecipeError(Problem("is not UTF-8 but UTF-16", Location(file, 1), hint="save it as UTF-8"))
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise RecipeError(
+            Problem(
+                "is not UTF-8",
+                Location(file, line),
+                found=f"byte 0x{raw[error.start]:02x} in line {line}",
+                hint="save it as UTF-8",
+            )
+        ) from error
+
+
+def parse_document(text: str, file: str) -> Document:
+    """The one YAML document in ``text``; ``file`` is what errors call it. Raises RecipeError."""
+    return _Builder(text, file).build()
+
+
+def parse_value(text: str) -> Any:
+    """One YAML value without position, as for a command line. Raises RecipeError."""
+    return parse_document(text, "--set").data if text.strip() else ""
+
+
+class _Builder:
+    def __init__(self, text: str, file: str) -> None:
+        self._text = text
+        self._file = file
+        self._lines = text.splitlines()
+        self._keys: dict[Path_, Location] = {}
+        self._values: dict[Path_, Location] = {}
+        self._nodes = 0
+
+    def build(self) -> Document:
+        root = self._compose()
+        if root is None:
+            raise self._error(
+                "is empty: there is no recipe in it",
+                None,
+                hint="xttsrecipe init CHECKPOINT… writes one to start from",
+            )
+        return Document(self._file, self._text, self._data(root, (), 0), self._keys, self._values)
+
+    def _compose(self) -> yaml.Node | None:
+        loader = None
+        try:
+            loader = yaml.SafeLoader(self._text)
+            return loader.get_single_node()
+        except yaml.MarkedYAMLError as error:
+            raise self._syntax_error(error) from error
+        except yaml.YAMLError as error:  # the reader's: a character that YAML does not allow
+            position = getattr(error, "position", 0)
+            line, column = (
+                self._text.count("\n", 0, position),
+                position - self._text.rfind("\n", 0, position) - 1,
+            )
+            character = self._text[position : position + 1]
+            raise RecipeError(
+                Problem(f"YAML does not allow the character {character!r}", self._at(line, column))
+            ) from error
+        except RecursionError as error:
+            raise self._error("is nested too deeply", None) from error
+        finally:
+            if loader is not None:
+                loader.dispose()
+
+    def _data(self, node: yaml.Node, path: Path_, depth: int) -> Any:
+        self._nodes += 1
+        if self._nodes > _MAX_NODES or depth > _MAX_DEPTH:
+            raise self._error("its aliases expand to far more than a recipe holds, or it is nested too deeply", node)
+        self._values.setdefault(path, self._where(node))
+        if not node.tag.startswith("tag:yaml.org,2002:") or self._is_tagged(node):
+            raise self._error(
+                f"tags have no meaning here: {node.tag.replace('tag:yaml.org,2002:', '!!')}",
+                node,
+                hint="write the value without the tag",
+            )
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path, depth)
+        if isinstance(node, yaml.SequenceNode):
+            return [self._data(item, (*path, index), depth + 1) for index, item in enumerate(node.value)]
+        return self._scalar(node)
+
+    def _is_tagged(self, node: yaml.Node) -> bool:
+        """Whether the file spells out a tag: the composer puts one on every node."""
+        mark = node.start_mark
+        return bool(self._text[mark.index : mark.index + 1] == "!")
+
+    def _mapping(self, node: yaml.MappingNode, path: Path_, depth: int) -> dict[str, Any]:
+        mapping: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise self._error("a key must be text", key_node, hint="quote a key that begins with { or [")
+            key = str(key_node.value)
+            if key == "<<" and key_node.style is None:
+                raise self._error("merge keys (<<) are not part of a recipe", key_node, hint="write the entries out")
+            below = (*path, key)
+            if key in mapping:
+                raise self._error(
+                    f"{key!r} is there twice: the first is in line {self._keys[below].line}",
+                    key_node,
+                    hint="remove one of them",
+                )
+            self._keys[below] = self._where(key_node)
+            mapping[key] = self._data(value_node, below, depth + 1)
+        return mapping
+
+    def _scalar(self, node: yaml.Node) -> Any:
+        text: str = node.value
+        if getattr(node, "style", None):
+            return text  # quoted, or a block: always text
+        if _NULL.match(text):
+            return None
+        if _BOOL.match(text):
+            return text.lower() == "true"
+        if _INT.match(text) and len(text) < 400:
+            return int(text)
+        if _OTHER_INT.match(text):
+            return int(text, 0)
+        if _FLOAT.match(text):
+            return float(text)
+        if _INFINITY.match(text):
+            return float(text.replace(".", ""))
+        if _NAN.match(text):
+            return float("nan")
+        return text
+
+    def _where(self, node: yaml.Node) -> Location:
+        start, end = node.start_mark, node.end_mark
+        same_line = isinstance(node, yaml.ScalarNode) and end.line == start.line
+        return self._at(start.line, start.column, end.column - start.column if same_line else 1)
+
+    def _at(self, line: int, column: int, length: int = 1) -> Location:
+        """A place from PyYAML's line and column, which count from 0."""
+        text = self._lines[line] if line < len(self._lines) else None
+        return Location(self._file, line + 1, column + 1, text, max(length, 1))
+
+    def _error(self, what: str, node: yaml.Node | None, hint: str | None = None) -> RecipeError:
+        return RecipeError(Problem(what, self._where(node) if node else Location(self._file), hint=hint))
+
+    def _syntax_error(self, error: yaml.MarkedYAMLError) -> RecipeError:
+        mark = error.problem_mark or error.context_mark
+        where = self._at(mark.line, mark.column) if mark else Location(self._file)
+        what, hint = _explain(error, where.text or "", self._text)
+        return RecipeError(Problem(what, where, hint=hint))
+
+
+def _explain(error: yaml.MarkedYAMLError, line: str, text: str) -> tuple[str, str | None]:
+    """PyYAML's message, or a better one for what happens in recipes."""
+    problem, context = error.problem or "", error.context or ""
+    starts = line.strip().removeprefix("- ")
+    if "alias" in context or "undefined alias" in problem:
+        return (
+            "YAML reads a word that starts with * as an alias",
+            "quote patterns that start with *: " + _quoted(starts),
+        )
+    if "'\\t'" in problem or ("\t" in line[: len(line) - len(line.lstrip())]):
+        return "a tab where YAML wants spaces", "indent with spaces"
+    if re.search(r"character '[@`%]'", problem):
+        return (
+            f"YAML gives {starts[:1]} at the start of a word another meaning",
+            f"quote patterns that start with {starts[:1]}: {_quoted(starts)}",
+        )
+    if "but found another document" in problem:
+        return (
+            "there are several documents in this file",
+            "keep one recipe per file: remove the '---' and what follows it",
+        )
+    if "anchor" in problem or "anchor" in context:
+        return f"YAML: {problem}", "quote text that starts with &"
+    if starts.startswith(("{", "[")) and "expected" in problem:
+        return f"YAML: {problem}", f"quote patterns that start with {starts[:1]}"
+    return f"YAML: {', '.join(part for part in (context, problem) if part)}", None
+
+
+def _quoted(line: str) -> str:
+    """A line of the file with its key in quotes, as it should have been written."""
+    key, colon, rest = line.partition(":")
+    return f'"{key}"{colon}{rest}' if colon else f'"{line}"'
+
+
+def join_path(path: Sequence[str | int]) -> str:
+    """A path as people write it: ``output.dtype``, ``overrides."*encoder*".from``."""
+    parts = []
+    for part in path:
+        parts.append(part if isinstance(part, str) and re.fullmatch(r"[\w-]+", part) else f'"{part}"')
+    return ".".join(parts)

@@ -1,0 +1,92 @@
+"""What can go wrong, as data: problems, the exceptions that carry them, and exit codes.
+
+Owns the shape of an error. Never formats one for a person (``report`` does) and never ends the process (``cli`` does).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a process status of ours means."""
+
+    OK = 0
+    NO = 1  # invalid, refused, unreadable
+    USAGE = 2
+    BUG = 3
+    INTERRUPTED = 130
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place a person can go to: a file, and in a text file the line and column (both from 1).
+
+    ``text`` is that line as it stands in the file, ``length`` how many characters of it are meant.
+    """
+
+    file: str
+    line: int | None = None
+    column: int | None = None
+    text: str | None = None
+    length: int = 1
+
+    def __str__(self) -> str:
+        return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong: where, what was found, what was expected, and what to do about it."""
+
+    what: str
+    where: Location | None = None
+    found: str | None = None
+    expected: str | None = None
+    hint: str | None = None
+    # Lines that list what is concerned (keys with both shapes, say); whoever prints them may cut a long list short.
+    details: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}" if self.where else self.what
+
+
+class XttsRecipeError(Exception):
+    """Everything that is not a bug in xttsrecipe: all the problems found, together."""
+
+    def __init__(self, problems: Problem | Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+class RecipeError(XttsRecipeError):
+    """The recipe is not valid, or asks for what its checkpoints cannot give."""
+
+
+class CheckpointError(XttsRecipeError):
+    """A checkpoint cannot be read, or is not one."""
+
+
+class OutputError(XttsRecipeError):
+    """The output cannot or must not be written."""
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'audiobook'?"`` where something known is near, else nothing."""
+    near = nearest(name, known, count=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
+    """The known names most like ``name``, best first; capitals do not matter."""
+    by_folded = {str(candidate).casefold(): str(candidate) for candidate in known}
+    return [by_folded[hit] for hit in difflib.get_close_matches(name.casefold(), by_folded, count, cutoff=0.6)]
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``: for sentences."""
+    *most, last = names
+    return f"{', '.join(most)} and {last}" if most else last

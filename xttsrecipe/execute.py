@@ -1,0 +1,204 @@
+"""Streams a plan's steps from the sources to the output. Decides nothing: what the plan says is what happens.
+
+The only floor, with ``writers``, that imports torch. Memory holds a few chunks per source, whatever the
+checkpoints' size.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+with warnings.catch_warnings():
+    # torch says at import that numpy is missing, where it is; nothing here needs numpy.
+    warnings.filterwarnings("ignore", message="Failed to initialize NumPy", category=UserWarning)
+    import torch
+
+from .errors import CheckpointError, Location, OutputError, Problem
+from .gather import gather
+from .methods import METHODS
+from .plan import CHUNK_BYTES, Plan, Step
+from .positional import read_at
+from .specs import DType, FileStamp, Header, StoredTensor
+from .writers import Writer, atomic_output, open_writer
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What a run did: tensors and bytes of tensor data written, the file's size, wall seconds of the streaming."""
+
+    output: Path
+    tensors: int
+    nbytes: int
+    size: int
+    seconds: float
+
+
+def execute(plan: Plan, on_bytes: Callable[[int], None] = lambda count: None) -> Summary:
+    """Write the plan's output. ``on_bytes`` is told of every piece of output written, in bytes.
+
+    Raises CheckpointError where a source cannot be read or is not the file that was planned with, OutputError where the
+    output cannot be written; then, as on any other exception, the old output stays and nothing is left behind.
+    """
+    output = plan.recipe.output.path
+    started = time.perf_counter()
+    with ExitStack() as stack, torch.inference_mode():
+        sources = [stack.enter_context(_OpenSource(header)) for header in plan.headers]
+        lane = _Lane()
+        try:
+            with atomic_output(output) as file:
+                writer = open_writer(plan, file)
+                for step in plan.steps:
+                    _run_step(step, sources, lane, writer, on_bytes)
+                for source in sources:
+                    source.check_unchanged()
+                writer.finish()
+                file.flush()
+                size = os.fstat(file.fileno()).st_size
+        except OSError as error:
+            raise OutputError(
+                Problem(
+                    f"cannot be written: {error.strerror or error}",
+                    Location(str(output)),
+                    hint="the old output, if there was one, is as it was; make room or choose another place with -o",
+                )
+            ) from error
+    return Summary(output, len(plan.steps), plan.nbytes, size, time.perf_counter() - started)
+
+
+class _OpenSource:
+    """A source's file, open for reading the places that its header gives."""
+
+    def __init__(self, header: Header) -> None:
+        self._header = header
+        self._path = str(header.path)
+
+    def __enter__(self) -> _OpenSource:
+        try:
+            self._descriptor = os.open(self._header.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        except OSError as error:
+            raise CheckpointError(
+                Problem(f"cannot be read any more: {error.strerror or error}", Location(self._path))
+            ) from error
+        self.check_unchanged()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._descriptor)
+
+    def check_unchanged(self) -> None:
+        status = os.fstat(self._descriptor)
+        if FileStamp(status.st_size, status.st_mtime_ns, status.st_ino) != self._header.stamp:
+            raise CheckpointError(
+                Problem(
+                    "was changed or replaced since the plan was made",
+                    Location(self._path),
+                    hint="wait until whatever writes it is done, then run again",
+                )
+            )
+
+    def read(self, tensor: StoredTensor, position: int, buffer: memoryview) -> None:
+        """Fill the buffer from byte ``position`` after the tensor's first element, as the bytes lie in the file."""
+        try:
+            count = read_at(self._descriptor, buffer, tensor.offset + position)
+        except OSError as error:
+            raise self._unreadable(tensor, error.strerror or str(error)) from error
+        if count < len(buffer):
+            raise self._unreadable(tensor, f"the file ends {len(buffer) - count:,} bytes too early")
+
+    def _unreadable(self, tensor: StoredTensor, why: str) -> CheckpointError:
+        return CheckpointError(
+            Problem(
+                f"tensor {tensor.name!r} cannot be read: {why}",
+                Location(self._path),
+                hint="check the file and its disk",
+            )
+        )
+
+
+class _Lane:
+    """Buffers that are used again for every piece: fresh memory for each would cost more than the arithmetic."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[tuple[str, int], bytearray] = {}
+
+    def tensor(self, use: tuple[str, int], count: int, dtype: DType) -> tuple[torch.Tensor, memoryview]:
+        """A tensor of ``count`` elements, not initialised, and its bytes."""
+        nbytes = count * dtype.itemsize
+        buffer = self._buffers.get(use)
+        if buffer is None or len(buffer) < nbytes:
+            buffer = self._buffers[use] = bytearray(max(nbytes, CHUNK_BYTES))
+        elements = torch.frombuffer(buffer, dtype=torch.uint8, count=nbytes).view(getattr(torch, dtype.label))
+        return elements, memoryview(buffer)[:nbytes]
+
+
+class _Input:
+    """One input of a step, piece by piece."""
+
+    def __init__(self, tensor: StoredTensor, source: _OpenSource, lane: _Lane, index: int) -> None:
+        self._tensor = tensor
+        self._source = source
+        self._lane = lane
+        self._use = ("read", index)
+        self._whole = None if tensor.is_contiguous else gather(tensor, source.read)
+
+    def read(self, start: int, stop: int) -> torch.Tensor:
+        """Elements ``start`` to ``stop`` in row-major order; valid until the next call."""
+        if self._whole is not None:
+            return self._whole[start:stop]
+        dtype = self._tensor.spec.dtype
+        elements, buffer = self._lane.tensor(self._use, stop - start, dtype)
+        self._source.read(self._tensor, start * dtype.itemsize, buffer)
+        return elements
+
+
+def _run_step(
+    step: Step, sources: Sequence[_OpenSource], lane: _Lane, writer: Writer, on_bytes: Callable[[int], None]
+) -> None:
+    inputs = [
+        _Input(tensor, sources[source], lane, index)
+        for index, (source, tensor) in enumerate(zip(step.sources, step.inputs, strict=True))
+    ]
+    for start, stop in _pieces(step):
+        merged = _merged(step, [tensor.read(start, stop) for tensor in inputs], lane)
+        result, data = lane.tensor(("write", 0), stop - start, step.spec.dtype)
+        result.copy_(merged)
+        writer.write(step.name, start * step.spec.dtype.itemsize, data)
+        on_bytes(len(data))
+
+
+def _pieces(step: Step) -> Iterator[tuple[int, int]]:
+    """The elements of a tensor piece by piece; all at once where the method needs it whole."""
+    numel = step.spec.numel
+    size = CHUNK_BYTES // max(tensor.spec.dtype.itemsize for tensor in step.inputs)
+    if step.method in METHODS and not METHODS[step.method].elementwise:
+        size = max(numel, 1)
+    for start in range(0, numel, size):
+        yield start, min(start + size, numel)
+
+
+def _merged(step: Step, pieces: Sequence[torch.Tensor], lane: _Lane) -> torch.Tensor:
+    first = pieces[0]
+    # Fine-tunes of one parent share most of it: what is equal everywhere stays as it is, bit for bit, NaN included.
+    if all(piece.dtype == first.dtype and torch.equal(_bits(piece), _bits(first)) for piece in pieces[1:]):
+        return first
+    return METHODS[step.method].combine(_widened(step, pieces, lane), step.weights)
+
+
+def _bits(piece: torch.Tensor) -> torch.Tensor:
+    return piece.view(torch.uint8)
+
+
+def _widened(step: Step, pieces: Sequence[torch.Tensor], lane: _Lane) -> list[torch.Tensor]:
+    """The pieces in the type that the step computes in."""
+    wide = []
+    for index, piece in enumerate(pieces):
+        if piece.dtype != getattr(torch, step.compute.label):
+            piece = lane.tensor(("compute", index), piece.numel(), step.compute)[0].copy_(piece)
+        wide.append(piece)
+    return wide

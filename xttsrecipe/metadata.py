@@ -1,0 +1,166 @@
+"""What the output says of itself: config, step, epoch, model_loss, and how it was made.
+
+Works on plain data that the readers gave; everything it returns can be stored by any writer and loaded with
+weights_only.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import __version__
+from .errors import Problem
+from .recipe import Recipe
+from .specs import Header
+from .xtts import architecture
+
+PROVENANCE = "xttsrecipe"
+
+# What a trainer's file holds beside the model that has no meaning after a merge.
+_MERGED_ENTRIES = ("config", "step", "epoch", "model_loss")
+
+
+@dataclass(frozen=True, slots=True)
+class OutputMetadata:
+    """The output's entries beside the model, as plain data, and remarks on how they came about.
+
+    ``config_from``: index of the source that the config comes from; None where no source has one.
+    """
+
+    entries: Mapping[str, Any]
+    config_from: int | None
+    notes: tuple[str, ...]
+
+    def as_text(self) -> dict[str, str]:
+        """The same entries as safetensors' ``__metadata__`` wants them: text to text, structures as JSON."""
+        return {"format": "pt", **{name: _json(value) for name, value in self.entries.items()}}
+
+
+def _json(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=True, sort_keys=False)
+
+
+def merge_metadata(recipe: Recipe, headers: Sequence[Header]) -> OutputMetadata:
+    """Config from one source, the largest step and epoch, model_loss as the weighted mean of those that have it."""
+    notes: list[str] = []
+    entries: dict[str, Any] = {}
+    config_from = _config_source(recipe, headers, notes)
+    if config_from is not None:
+        entries["config"] = headers[config_from].entries["config"]
+    for name in ("step", "epoch"):
+        values = [value for header in headers if (value := _count(header.entries.get(name))) is not None]
+        if values:
+            entries[name] = max(values)
+    loss = _mean_loss(recipe, headers, notes)
+    if loss is not None:
+        entries["model_loss"] = loss
+    entries[PROVENANCE] = _provenance(recipe, headers)
+    return OutputMetadata(entries, config_from, tuple(notes))
+
+
+def _config_source(recipe: Recipe, headers: Sequence[Header], notes: list[str]) -> int | None:
+    wanted = recipe.metadata_from or 0
+    having = [index for index, header in enumerate(headers) if isinstance(header.entries.get("config"), (Mapping, str))]
+    if not having:
+        notes.append("no source has a config: the output has none")
+        return None
+    if wanted in having:
+        return wanted
+    name, other = recipe.sources[wanted].name, recipe.sources[having[0]].name
+    if recipe.metadata_from is not None:
+        notes.append(f"metadata.from names {name}, which has no config: the output has none")
+        return None
+    notes.append(f"{name} has no config: it comes from {other}")
+    return having[0]
+
+
+def _count(value: Any) -> int | None:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _mean_loss(recipe: Recipe, headers: Sequence[Header], notes: list[str]) -> float | dict[str, float] | None:
+    """The trainer knows a number, or a dict of train_loss and eval_loss; any other dict would end its run."""
+    losses = [_loss_fields(header.entries.get("model_loss")) for header in headers]
+    fields = [name for name in ("train_loss", "eval_loss") if any(name in loss for loss in losses)]
+    if fields:
+        means = {name: _weighted([loss.get(name) for loss in losses], recipe.default.weights) for name in fields}
+        skipped = [recipe.sources[index].name for index, loss in enumerate(losses) if None in loss]
+        if skipped:
+            notes.append(
+                f"model_loss of {', '.join(skipped)} is one number beside train_loss and eval_loss of others: left out"
+            )
+        return {name: mean for name, mean in means.items() if mean is not None} or None
+    return _weighted([loss.get(None) for loss in losses], recipe.default.weights)
+
+
+def _loss_fields(loss: Any) -> dict[str | None, float]:
+    """The finite losses by field name; a bare number is the field None."""
+    fields = loss if isinstance(loss, Mapping) else {None: loss}
+    return {
+        name: float(value)
+        for name, value in fields.items()
+        if name in (None, "train_loss", "eval_loss")
+        and isinstance(value, (int, float))
+        and not isinstance(value, bool)
+        and math.isfinite(value)
+    }
+
+
+def _weighted(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
+    pairs = [(value, weight) for value, weight in zip(values, weights, strict=True) if value is not None]
+    total = math.fsum(weight for _, weight in pairs)
+    if not pairs or total <= 0:  # negative weights: no mean that would mean anything
+        return None
+    return math.fsum(value * weight for value, weight in pairs) / total
+
+
+def _provenance(recipe: Recipe, headers: Sequence[Header]) -> dict[str, Any]:
+    """How the output was made, without anything that differs between machines: no paths, no dates."""
+    made: dict[str, Any] = {
+        "version": __version__,
+        "recipe_name": recipe.name,
+        "recipe": recipe.text,
+        "sources": [
+            {
+                "name": source.name,
+                # Names of files may hold bytes that are no text.
+                "file": source.path.name.encode("utf-8", "replace").decode(),
+                "size": header.stamp.size,
+                "header_sha256": header.digest,
+            }
+            for source, header in zip(recipe.sources, headers, strict=True)
+        ],
+    }
+    if recipe.settings:
+        made["set"] = list(recipe.settings)
+    return made
+
+
+def left_behind(header: Header) -> list[str]:
+    """Names of the entries of a source that no merge keeps: optimizer, scheduler, date …"""
+    return [*header.bulk, *(name for name in header.entries if name not in (*_MERGED_ENTRIES, PROVENANCE))]
+
+
+def architecture_problems(recipe: Recipe, headers: Sequence[Header]) -> list[Problem]:
+    """Fields on which the configs describe different networks: the values of both, by name."""
+    known: dict[str, tuple[str, Any]] = {}
+    problems = []
+    for source, header in zip(recipe.sources, headers, strict=True):
+        for field, value in architecture(header.entries.get("config")).items():
+            first, expected = known.setdefault(field, (source.name, value))
+            if value != expected:
+                problems.append(
+                    Problem(
+                        f"the configs of {first} and {source.name} describe different networks",
+                        source.where,
+                        found=f"model_args.{field} is {expected!r} in {first} and {value!r} in {source.name}",
+                        hint="only checkpoints of one architecture can be merged",
+                    )
+                )
+    return problems

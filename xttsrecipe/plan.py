@@ -1,0 +1,332 @@
+"""Recipe and headers to plan: for every tensor of the output, what it is made from and how.
+
+The plan is total: key, shape, type, deciding rule, sources, weights and method of every tensor, and the memory and
+disk that the run will need, before a byte of tensor data is read. Opens nothing, writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from .checkpoints import safetensors
+from .errors import Problem, RecipeError, listed
+from .metadata import OutputMetadata, architecture_problems, merge_metadata
+from .recipe import Merge, Recipe, Rule, Take
+from .rules import deciding_rules, rule_problems
+from .specs import DType, Header, StoredTensor, TensorSpec, shape_text, widest
+from .xtts import TEXT_ROWS, TRAINER_PREFIX, generation
+
+# Tensors are read, merged and written in pieces of so many bytes of the widest source type: a few fit a processor's
+# cache.
+CHUNK_BYTES = 1 << 20
+
+# Resident memory of a Python with torch and this program imported, measured (torch 2.13 CPU, Linux): the floor of
+# any run.
+_IMPORT_BYTES = 240 << 20
+# What a tensor costs in header, plan and the written container's directory, all told.
+_BYTES_PER_TENSOR = 4096
+# A record in a zip file: two directory entries, descriptor, padding to 64 bytes.
+_CONTAINER_BYTES_PER_TENSOR = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One tensor of the output.
+
+    ``key``: canonical; ``name``: as the output has it. ``rule``: the pattern that decided, None for the global
+    weights or a training-only tensor. ``inputs`` and ``weights`` run in parallel; ``sources`` are their indices in
+    the recipe. ``method``: a name in the method table, or ``from`` for a tensor that is taken as it is (one input),
+    ``carried`` for one that no rule decides. ``compute``: the type that the arithmetic is done in.
+    """
+
+    key: str
+    name: str
+    spec: TensorSpec
+    rule: str | None
+    method: str
+    sources: tuple[int, ...]
+    inputs: tuple[StoredTensor, ...]
+    weights: tuple[float, ...]
+    compute: DType
+
+    @property
+    def changes_dtype(self) -> bool:
+        return any(tensor.spec.dtype != self.spec.dtype for tensor in self.inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run will do. ``trainer_layout``: names carry ``xtts.`` and training-only tensors come along.
+
+    ``memory``: peak resident bytes, estimated from above; ``disk``: bytes of the output, likewise. ``notes``: what
+    a reader should know though it is no error.
+    """
+
+    recipe: Recipe
+    headers: tuple[Header, ...]
+    steps: tuple[Step, ...]
+    metadata: OutputMetadata
+    layout: str
+    memory: int
+    disk: int
+    notes: tuple[str, ...]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of tensor data in the output."""
+        return sum(step.spec.nbytes for step in self.steps)
+
+
+def make_plan(recipe: Recipe, headers: Sequence[Header]) -> Plan:
+    """The plan of a recipe over the headers of its sources, in its order. Raises RecipeError with all problems."""
+    problems = [*_generation_problems(recipe, headers), *architecture_problems(recipe, headers)]
+    keys = list(dict.fromkeys(key for header in headers for key in header.tensors))
+    problems += rule_problems(recipe, keys)
+    layout = _layout(headers)
+    prefix = TRAINER_PREFIX if layout in ("trainer", "shrunk") else ""
+    builder = _StepBuilder(recipe, headers, prefix)
+    steps = [step for key, rule in deciding_rules(recipe, keys).items() if (step := builder.step(key, rule))]
+    problems += builder.problems()
+    if prefix:
+        steps += builder.training_only(recipe.metadata_from or 0)
+    problems += _format_problems(recipe, steps)
+    if problems:
+        raise RecipeError(problems)
+    metadata = merge_metadata(recipe, headers)
+    nbytes = sum(step.spec.nbytes for step in steps)
+    return Plan(
+        recipe=recipe,
+        headers=tuple(headers),
+        steps=tuple(steps),
+        metadata=metadata,
+        layout=layout,
+        memory=_memory(steps, headers),
+        disk=nbytes + _CONTAINER_BYTES_PER_TENSOR * len(steps) + (1 << 16),
+        notes=(*metadata.notes, *_notes(recipe, headers, layout)),
+    )
+
+
+def _generation_problems(recipe: Recipe, headers: Sequence[Header]) -> Iterator[Problem]:
+    """XTTS v1 and v2 are different networks, and a file that is not XTTS is another still."""
+    kinds = [generation(header) or ("not XTTS" if header.layout == "plain" else None) for header in headers]
+    first = next((kind for kind in kinds if kind), None)
+    reference = recipe.sources[kinds.index(first)].name if first else ""
+    for source, header, kind in zip(recipe.sources, headers, kinds, strict=True):
+        if kind and kind != first:
+            yield Problem(
+                f"{reference} is {_named(first)} and {source.name} is {_named(kind)}: they cannot be merged",
+                source.where,
+                found=f"{source.name}: {header.path}",
+                hint="all sources must be fine-tunes of one model",
+            )
+
+
+def _named(kind: str | None) -> str:
+    return kind if kind == "not XTTS" else f"XTTS {kind}"
+
+
+def _format_problems(recipe: Recipe, steps: Sequence[Step]) -> Iterator[Problem]:
+    """Element types that the output's format has no code for."""
+    homeless = [f"{step.name}: {step.spec}" for step in steps if step.spec.dtype not in safetensors.CODES.values()]
+    if recipe.output.format == "safetensors" and homeless:
+        yield Problem(
+            f"safetensors has no code for the element type of {len(homeless)} tensors",
+            recipe.output.where,
+            hint="write a .pth file",
+            details=tuple(homeless),
+        )
+
+
+def _layout(headers: Sequence[Header]) -> str:
+    """The layout that all sources share, else release; a bare state dict becomes release, which clients load."""
+    layouts = {header.layout for header in headers}
+    shared = layouts.pop() if len(layouts) == 1 else "release"
+    return "release" if shared == "bare" else shared
+
+
+class _StepBuilder:
+    """Makes steps key by key and remembers what does not fit."""
+
+    def __init__(self, recipe: Recipe, headers: Sequence[Header], prefix: str) -> None:
+        self._recipe = recipe
+        self._headers = headers
+        self._names = [source.name for source in recipe.sources]
+        self._prefix = prefix
+        self._missing: dict[tuple[Rule | None, tuple[int, ...]], list[str]] = {}
+        self._unequal: dict[Rule | None, list[str]] = {}
+        self._kinds: dict[Rule | None, list[str]] = {}
+
+    def step(self, key: str, rule: Rule | None) -> Step | None:
+        """The step for a canonical key; None, and a problem kept, where the sources do not allow one."""
+        decision = rule.decision if rule else self._recipe.default
+        weighted = _weighted_sources(decision, len(self._headers))
+        absent = tuple(index for index, _ in weighted if key not in self._headers[index].tensors)
+        if absent:
+            self._missing.setdefault((rule, absent), []).append(key)
+            return None
+        tensors = [(index, self._headers[index].tensors[key], weight) for index, weight in weighted]
+        shapes = {tensor.spec.shape for _, tensor, _ in tensors}
+        if len(shapes) > 1:
+            self._unequal.setdefault(rule, []).append(
+                self._described(key, [(i, shape_text(t.spec.shape)) for i, t, _ in tensors])
+            )
+            return None
+        if (
+            len({tensor.spec.dtype.averages for _, tensor, _ in tensors}) > 1
+            or len({t.spec.dtype.kind for _, t, _ in tensors}) > 1
+        ):
+            self._kinds.setdefault(rule, []).append(
+                self._described(key, [(i, str(t.spec.dtype)) for i, t, _ in tensors])
+            )
+            return None
+        method = "from" if isinstance(decision, Take) else decision.method.name
+        if not tensors[0][1].spec.dtype.averages and len(tensors) > 1:
+            tensors = [max(tensors, key=lambda entry: entry[2])]  # the heaviest; the first of equals
+        if len(tensors) == 1:
+            method = "from"
+        return self._made(key, rule, method, tensors)
+
+    def _made(
+        self, key: str, rule: Rule | None, method: str, tensors: Sequence[tuple[int, StoredTensor, float]]
+    ) -> Step:
+        sources, inputs, weights = zip(*tensors, strict=True)
+        dtype = widest([tensor.spec.dtype for tensor in inputs])
+        return Step(
+            key=key,
+            name=self._prefix + key,
+            spec=TensorSpec(inputs[0].spec.shape, _output_dtype(dtype, self._recipe.output.dtype)),
+            rule=rule.pattern if rule else None,
+            method=method,
+            sources=sources,
+            inputs=inputs,
+            weights=weights,
+            compute=dtype if method == "from" else _compute_dtype(dtype, len(inputs)),
+        )
+
+    def training_only(self, source: int) -> list[Step]:
+        """The training wrapper's own tensors, untouched, as one source has them."""
+        return [
+            Step(
+                tensor.name,
+                tensor.name,
+                tensor.spec,
+                None,
+                "carried",
+                (source,),
+                (tensor,),
+                (1.0,),
+                tensor.spec.dtype,
+            )
+            for tensor in self._headers[source].training_only.values()
+        ]
+
+    def _described(self, key: str, facts: Sequence[tuple[int, str]]) -> str:
+        return f"{key}: " + ", ".join(f"{self._names[index]} {fact}" for index, fact in facts)
+
+    def problems(self) -> Iterator[Problem]:
+        for (rule, absent), keys in self._missing.items():
+            names = listed([self._names[index] for index in absent])
+            having = [
+                name for name, header in zip(self._names, self._headers, strict=True) if keys[0] in header.tensors
+            ]
+            yield Problem(
+                f"{_tensors(keys)} missing in {names}{_of(rule)}",
+                rule.where if rule else self._recipe.sources[absent[0]].where,
+                hint=self._settle(keys[0], having[0], rule),
+                details=tuple(keys),
+            )
+        for rule, lines in self._unequal.items():
+            key = lines[0].partition(":")[0]
+            yield Problem(
+                f"{_tensors(lines)} of unequal shape{_of(rule)}",
+                rule.where if rule else self._recipe.sources[0].where,
+                hint=self._settle(key, self._names[0], rule)
+                + ("; row counts differ because the vocabularies do" if key in TEXT_ROWS else ""),
+                details=tuple(lines),
+            )
+        for rule, lines in self._kinds.items():
+            yield Problem(
+                f"{_tensors(lines)} of another kind of number in each source{_of(rule)}",
+                rule.where if rule else self._recipe.sources[0].where,
+                hint=self._settle(lines[0].partition(":")[0], self._names[0], rule),
+                details=tuple(lines),
+            )
+
+    def _settle(self, key: str, having: str, rule: Rule | None) -> str:
+        if rule and isinstance(rule.decision, Take):
+            return f"take {key} from {having} with a later rule, or name another source"
+        return f'settle it with a rule, as "{key}": from {having}'
+
+
+def _tensors(items: Sequence[object]) -> str:
+    return f"{len(items)} tensor{'s are' if len(items) > 1 else ' is'}"
+
+
+def _of(rule: Rule | None) -> str:
+    return f" (decided by rule {rule.pattern!r})" if rule else ""
+
+
+def _weighted_sources(decision: Take | Merge, count: int) -> list[tuple[int, float]]:
+    """The sources that a decision reads, with their weights; a source of weight 0 is not read."""
+    if isinstance(decision, Take):
+        return [(decision.source, 1.0)]
+    return [(index, decision.weights[index]) for index in range(count) if decision.weights[index] != 0]
+
+
+def _output_dtype(dtype: DType, wanted: DType | None) -> DType:
+    return wanted if wanted and dtype.kind == "float" else dtype
+
+
+def _compute_dtype(dtype: DType, sources: int) -> DType:
+    """What the arithmetic is done in: float32 for two sources, float64 for more or for float64.
+
+    For two sources the error of float32 is at most 4 · 2⁻²⁴ · Σ|wᵢxᵢ|. For more it grows with their number, as xₕ
+    may be far larger than the mean.
+    """
+    if dtype.kind == "complex":
+        return DType.COMPLEX128 if dtype == DType.COMPLEX128 or sources > 2 else DType.COMPLEX64
+    return DType.FLOAT64 if dtype == DType.FLOAT64 or sources > 2 else DType.FLOAT32
+
+
+def _memory(steps: Sequence[Step], headers: Sequence[Header]) -> int:
+    """Peak resident bytes: what importing takes, a few chunks per source, and tensors that do not lie in one piece."""
+    most_inputs = max((len(step.inputs) for step in steps), default=0)
+    # Per source the chunk as read and, where types differ, as computed with (at most 8 times wider); the result
+    # likewise.
+    chunks = (most_inputs + 1) * 3 * CHUNK_BYTES
+    scattered = max((sum(_gathered(tensor) for tensor in step.inputs) for step in steps), default=0)
+    tensors = sum(len(header.tensors) + len(header.training_only) for header in headers) + len(steps)
+    return _IMPORT_BYTES + chunks + scattered + tensors * _BYTES_PER_TENSOR
+
+
+def _gathered(tensor: StoredTensor) -> int:
+    """Bytes that a tensor not in row-major order needs: itself, and what is read of its span at a time."""
+    return 0 if tensor.is_contiguous else tensor.spec.nbytes + tensor.span * tensor.spec.dtype.itemsize
+
+
+def _notes(recipe: Recipe, headers: Sequence[Header], layout: str) -> Iterator[str]:
+    layouts = Counter(header.layout for header in headers)
+    if len(layouts) > 1:
+        found = ", ".join(
+            f"{source.name} {header.layout}" for source, header in zip(recipe.sources, headers, strict=True)
+        )
+        yield f"layouts differ ({found}): the output is {layout}"
+    if any(header.layout == "bare" for header in headers) and len(layouts) == 1:
+        yield "the sources are bare state dicts: the output is release, which the XTTS client loads"
+    for source, header in zip(recipe.sources, headers, strict=True):
+        if header.leftovers:
+            yield f"{source.name}: {len(header.leftovers)} tied copies from inference are left out"
+        if header.training_only and layout == "release":
+            yield f"{source.name}: {len(header.training_only)} training-only tensors are left out"
+
+
+def rules_of(plan: Plan) -> Mapping[str | None, list[Step]]:
+    """The steps that each rule decides, in the recipe's order; the global weights' last, under None."""
+    groups: dict[str | None, list[Step]] = {rule.pattern: [] for rule in plan.recipe.rules}
+    groups[None] = []
+    for step in plan.steps:
+        if step.method != "carried":
+            groups[step.rule].append(step)
+    return groups

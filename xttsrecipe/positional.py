@@ -1,0 +1,44 @@
+"""Whole reads and writes at a position of a file descriptor, whatever the system gives in one call."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+_seeking = threading.Lock()
+
+
+def read_at(descriptor: int, buffer: memoryview, position: int) -> int:
+    """Fill ``buffer`` from byte ``position``. Returns the bytes read: fewer than asked only where the file ends."""
+    done = 0
+    while done < len(buffer):
+        count = _read_some(descriptor, buffer[done:], position + done)
+        if count == 0:
+            break
+        done += count
+    return done
+
+
+def write_at(descriptor: int, data: memoryview, position: int) -> None:
+    """Write all of ``data`` at byte ``position``. Raises OSError."""
+    done = 0
+    while done < len(data):
+        done += _write_some(descriptor, data[done:], position + done)
+
+
+def _read_some(descriptor: int, buffer: memoryview, position: int) -> int:
+    if hasattr(os, "preadv"):
+        return os.preadv(descriptor, [buffer], position)
+    with _seeking:  # Windows, and macOS before 11
+        os.lseek(descriptor, position, os.SEEK_SET)
+        data = os.read(descriptor, len(buffer))
+    buffer[: len(data)] = data
+    return len(data)
+
+
+def _write_some(descriptor: int, data: memoryview, position: int) -> int:
+    if hasattr(os, "pwrite"):
+        return os.pwrite(descriptor, data, position)
+    with _seeking:
+        os.lseek(descriptor, position, os.SEEK_SET)
+        return os.write(descriptor, data)

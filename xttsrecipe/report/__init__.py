@@ -1,0 +1,1 @@
+"""How problems, plans, checkpoints and progress look. Turns data into text; decides nothing and reads no checkpoint."""

@@ -1,0 +1,233 @@
+"""How a plan looks: for people, key by key, and as JSON."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from ..metadata import PROVENANCE, left_behind
+from ..plan import Plan, Step, rules_of
+from ..recipe import Merge, Take
+from ..specs import Header, shape_text
+from .layout import columns, count_text, size_text
+from .problems import relative
+
+
+def plan_text(plan: Plan) -> str:
+    """The plan on a page: sources, what each rule decides, the output and what the run needs."""
+    recipe = plan.recipe
+    sections = [recipe.name + (f": {' '.join(recipe.description.split())}" if recipe.description else "")]
+    sections.append("sources\n" + _sources(plan))
+    sections.append(_decisions(plan))
+    sections.append("output\n" + _output(plan))
+    if plan.notes:
+        sections.append("notes\n" + "\n".join(f"  {note}" for note in plan.notes))
+    return "\n\n".join(sections) + "\n"
+
+
+def _sources(plan: Plan) -> str:
+    rows = []
+    for source, header in zip(plan.recipe.sources, plan.headers, strict=True):
+        rows.append(
+            [
+                source.name,
+                header.layout,
+                version_text(header),
+                size_text(header.stamp.size),
+                training_text(header),
+                relative(header.path),
+            ]
+        )
+    return columns(rows, right=(3,))
+
+
+def version_text(header: Header) -> str:
+    if header.layout == "plain":
+        return "not XTTS"
+    return f"XTTS {header.version or 'of unknown version'}"
+
+
+def training_text(header: Header) -> str:
+    """``step 1000, epoch 3``, as far as the checkpoint says."""
+    return (
+        ", ".join(
+            f"{name} {header.entries[name]}" for name in ("step", "epoch") if header.entries.get(name) is not None
+        )
+        or "-"
+    )
+
+
+def _decisions(plan: Plan) -> str:
+    rows = [["decided by", "tensors", "parameters", "bytes", "how"]]
+    decisions: dict[str | None, Take | Merge] = {rule.pattern: rule.decision for rule in plan.recipe.rules}
+    for pattern, steps in rules_of(plan).items():
+        label = "global weights" if pattern is None else f'"{pattern}"'
+        rows.append([f"  {label}", *_amounts(steps), decision_text(decisions.get(pattern, plan.recipe.default), plan)])
+    carried = [step for step in plan.steps if step.method == "carried"]
+    if carried:
+        rows.append(
+            ["  (training-only)", *_amounts(carried), f"carried from {plan.recipe.sources[carried[0].sources[0]].name}"]
+        )
+    rows.append(["  in all", *_amounts(plan.steps), ""])
+    text = columns(rows, right=(1, 2, 3), indent="")
+    whole = [step for step in plan.steps if step.method == "from" and not step.spec.dtype.averages]
+    if whole and len(plan.headers) > 1:
+        names = ", ".join(sorted({plan.recipe.sources[step.sources[0]].name for step in whole}))
+        text += f"\n  {len(whole)} of them hold integers or booleans, which are never averaged: taken from {names}"
+    return text
+
+
+def _amounts(steps: Sequence[Step]) -> list[str]:
+    parameters = sum(step.spec.numel for step in steps)
+    return [str(len(steps)), count_text(parameters), size_text(sum(step.spec.nbytes for step in steps))]
+
+
+def decision_text(decision: Take | Merge, plan: Plan) -> str:
+    names = [source.name for source in plan.recipe.sources]
+    if isinstance(decision, Take):
+        return f"from {names[decision.source]}"
+    return f"{decision.method.name}: {weights_text(names, decision.weights)}"
+
+
+def weights_text(names: Sequence[str], weights: Sequence[float]) -> str:
+    return ", ".join(f"{name} {weight:.6g}" for name, weight in zip(names, weights, strict=True))
+
+
+def _output(plan: Plan) -> str:
+    output = plan.recipe.output
+    left = {source.name: left_behind(header) for source, header in zip(plan.recipe.sources, plan.headers, strict=True)}
+    rows = [
+        ["file", relative(output.path)],
+        ["format", f"{output.format}, {plan.layout} layout"],
+        ["data types", _dtypes(plan)],
+        ["metadata", _metadata(plan)],
+        [
+            "left behind",
+            "; ".join(f"{', '.join(names)} of {name}" for name, names in left.items() if names) or "nothing",
+        ],
+        ["size", f"{size_text(plan.nbytes)} of tensors; at most {size_text(plan.disk)} on disk"],
+        ["memory", f"at most {size_text(plan.memory)}, most of it torch itself"],
+    ]
+    return columns(rows)
+
+
+def dtype_changes(plan: Plan) -> Counter[tuple[str, str]]:
+    """How many inputs change their type on the way to the output: (from, to)."""
+    return Counter(
+        (str(tensor.spec.dtype), str(step.spec.dtype))
+        for step in plan.steps
+        for tensor in step.inputs
+        if tensor.spec.dtype != step.spec.dtype
+    )
+
+
+def _dtypes(plan: Plan) -> str:
+    kinds = Counter(str(step.spec.dtype) for step in plan.steps)
+    text = ", ".join(f"{dtype} ({count} tensors)" for dtype, count in kinds.most_common())
+    changes = ", ".join(f"{old} to {new} in {count} inputs" for (old, new), count in dtype_changes(plan).most_common())
+    return f"{text}; {'changes: ' + changes if changes else 'none changes'}"
+
+
+def _metadata(plan: Plan) -> str:
+    entries = plan.metadata.entries
+    parts = []
+    if plan.metadata.config_from is not None:
+        parts.append(f"config from {plan.recipe.sources[plan.metadata.config_from].name}")
+    parts += [f"{name} {entries[name]}" for name in ("step", "epoch") if name in entries]
+    if "model_loss" in entries:
+        parts.append(f"model_loss {loss_text(entries['model_loss'])}")
+    return ", ".join([*parts, "provenance"])
+
+
+def loss_text(loss: Any) -> str:
+    if isinstance(loss, dict):
+        return ", ".join(f"{name} {loss_text(value)}" for name, value in loss.items())
+    return f"{loss:.6g}" if isinstance(loss, float) else str(loss)
+
+
+def plan_keys_text(plan: Plan) -> str:
+    """A line per tensor of the output: key, shape, type, the rule that decided it, and what that says."""
+    return (
+        columns(
+            [step.name, shape_text(step.spec.shape), str(step.spec.dtype), _rule_text(step), step_text(step, plan)]
+            for step in plan.steps
+        )
+        + "\n"
+    )
+
+
+def _rule_text(step: Step) -> str:
+    if step.method == "carried":
+        return "(training-only)"
+    return f'"{step.rule}"' if step.rule else "global weights"
+
+
+def step_text(step: Step, plan: Plan) -> str:
+    names = [plan.recipe.sources[source].name for source in step.sources]
+    if step.method in ("from", "carried"):
+        return f"from {names[0]}"
+    return f"{step.method}: {weights_text(names, step.weights)}"
+
+
+def plan_json(plan: Plan) -> str:
+    """The plan for machines: the same facts, one object."""
+    recipe = plan.recipe
+    names = [source.name for source in recipe.sources]
+    decisions: dict[str | None, Take | Merge] = {rule.pattern: rule.decision for rule in recipe.rules}
+    return json.dumps(
+        {
+            "recipe": str(recipe.file),
+            "name": recipe.name,
+            "description": recipe.description,
+            "sources": [
+                {
+                    "name": source.name,
+                    "path": str(source.path),
+                    "format": header.format,
+                    "layout": header.layout,
+                    "version": header.version,
+                    "bytes": header.stamp.size,
+                    "step": header.entries.get("step"),
+                    "epoch": header.entries.get("epoch"),
+                    "header_sha256": header.digest,
+                }
+                for source, header in zip(recipe.sources, plan.headers, strict=True)
+            ],
+            "rules": [
+                {
+                    "pattern": pattern,
+                    "decision": _decision_data(decisions.get(pattern, recipe.default), names),
+                    "tensors": len(steps),
+                    "parameters": sum(step.spec.numel for step in steps),
+                    "bytes": sum(step.spec.nbytes for step in steps),
+                }
+                for pattern, steps in rules_of(plan).items()
+            ],
+            "dtype_changes": [{"from": old, "to": new, "inputs": count} for (old, new), count in
+            dtype_changes(plan).items()], "output": { "path": str(recipe.output.path), "format":
+            recipe.output.format, "layout": plan.layout, "tensors": len(plan.steps), "parameters":
+            sum(step.spec.numel for step in plan.steps), "bytes": plan.nbytes, "disk": plan.disk, "metadata": {name:
+            value for name, value in plan.metadata.entries.items() if name not in ("config", PROVENANCE)},
+            "config_from": None if plan.metadata.config_from is None else names[plan.metadata.config_from], },
+            "memory": plan.memory, "notes": list(plan.notes), "keys": [_step_data(step, names) for step in
+            plan.steps], }, indent=2, ) + "\n"  # fmt: skip
+
+
+def _decision_data(decision: Take | Merge, names: Sequence[str]) -> dict[str, Any]:
+    if isinstance(decision, Take):
+        return {"from": names[decision.source]}
+    return {"method": decision.method.name, "weights": dict(zip(names, decision.weights, strict=True))}
+
+
+def _step_data(step: Step, names: Sequence[str]) -> dict[str, Any]:
+    return {
+        "key": step.key,
+        "name": step.name,
+        "shape": list(step.spec.shape),
+        "dtype": str(step.spec.dtype),
+        "rule": step.rule,
+        "method": step.method,
+        "weights": {names[source]: weight for source, weight in zip(step.sources, step.weights, strict=True)},
+    }

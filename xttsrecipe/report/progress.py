@@ -1,0 +1,53 @@
+"""How a run's progress looks: a bar on a terminal, a line now and then elsewhere. Always on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+from .layout import size_text
+
+_SECONDS_BETWEEN_LINES = 5.0
+
+
+@contextlib.contextmanager
+def progress(total: int) -> Iterator[Callable[[int], None]]:
+    """A function to call with the bytes of each piece written, while the block lasts; ``total`` bytes are to come."""
+    with _bar(total) if sys.stderr.isatty() else _lines(total) as advance:
+        yield advance
+
+
+@contextlib.contextmanager
+def _bar(total: int) -> Iterator[Callable[[int], None]]:
+    # Only here: importing rich takes as long as reading a recipe.
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+    columns = (TextColumn("merging"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("", total=total)
+        yield lambda count: bar.advance(task, count)
+
+
+@contextlib.contextmanager
+def _lines(total: int) -> Iterator[Callable[[int], None]]:
+    started = last = time.monotonic()
+    done = 0
+    print(f"merging: {size_text(total)} to write", file=sys.stderr, flush=True)  # noqa: T201
+
+    def advance(count: int) -> None:
+        nonlocal done, last
+        done += count
+        now = time.monotonic()
+        if now - last >= _SECONDS_BETWEEN_LINES:
+            last = now
+            rate = done / (now - started)
+            left = (total - done) / rate
+            done_text = f"{done / total:.0%}, {size_text(done)} of {size_text(total)}"
+            print(  # noqa: T201
+                f"merging: {done_text}, {size_text(int(rate))}/s, {left:.0f} s left", file=sys.stderr, flush=True
+            )
+
+    yield advance

@@ -1,0 +1,180 @@
+"""Checks a document against the recipe schema and says what is wrong where it stands in the file.
+
+The schema itself is ``schema/recipe.schema.json``; jsonschema applies it. What a schema cannot say (names that must
+exist, weights that must sum to 1) is ``recipe``'s.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft7Validator
+
+from .document import Document, Path_, join_path
+from .errors import Problem, did_you_mean, listed
+
+_TYPES = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "text",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "null": "nothing",
+}
+
+
+@functools.cache
+def schema_text() -> str:
+    """The recipe schema (JSON Schema, draft-07) as shipped."""
+    # A wheel carries the schema inside the package; a checkout has it at the top, where editors and reviewers look.
+    packaged = resources.files(__package__).joinpath("data/recipe.schema.json")
+    if packaged.is_file():
+        return packaged.read_text("utf-8")
+    return (Path(__file__).parent.parent / "schema" / "recipe.schema.json").read_text("utf-8")
+
+
+@functools.cache
+def _validator() -> Draft7Validator:
+    return Draft7Validator(json.loads(schema_text()))
+
+
+def check(document: Document) -> list[Problem]:
+    """Everything in the document that the schema does not allow, in the order of the file."""
+    errors = _validator().iter_errors(document.data)
+    problems = dict.fromkeys(problem for error in errors for problem in _problems(error, document))
+    return sorted(
+        problems,
+        key=lambda problem: (problem.where.line or 0, problem.where.column or 0) if problem.where else (0, 0),
+    )
+
+
+def _problems(error: Any, document: Document) -> Iterator[Problem]:
+    meant = _meant_branch(error) if error.validator == "oneOf" else None
+    if meant is not None:
+        for inner in meant:
+            yield from _problems(inner, document)
+        return
+    path: Path_ = tuple(error.absolute_path)
+    prefix = f"{join_path(path)}: " if path else ""
+    for problem in _DESCRIBERS.get(str(error.validator), _other)(error, path, document):
+        yield replace(problem, what=prefix + problem.what)
+
+
+def _meant_branch(error: Any) -> list[Any] | None:
+    """The errors in the oneOf branch whose type the value has: the one that was meant. None where it has no branch's
+    type.
+    """
+    for index, branch in enumerate(error.validator_value):
+        if Draft7Validator({"type": _resolved(branch)["type"]}).is_valid(error.instance):
+            return [inner for inner in error.context or () if inner.relative_schema_path[0] == index]
+    return None
+
+
+def _unknown(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
+    known = list(error.schema["properties"])
+    for name in error.instance:
+        if name not in known:
+            yield Problem(
+                f"no field named {name!r}{did_you_mean(name, known)}",
+                document.where_key((*path, name)),
+                expected=f"one of {', '.join(known)}",
+            )
+
+
+def _missing(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
+    for name in error.validator_value:
+        if name not in error.instance:
+            described = error.schema["properties"][name].get("description", "")
+            yield Problem(
+                f"{name!r} is missing",
+                document.where(path),
+                expected=f"{name}: {described}" if described else None,
+            )
+
+
+def _no_branch(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
+    expected = " or ".join(_TYPES[_resolved(branch)["type"]] for branch in error.validator_value)
+    yield Problem(
+        f"expected {expected}, found {_shown(error.instance)}",
+        document.where(path),
+        hint=error.schema.get("description"),
+    )
+
+
+def _resolved(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    while "$ref" in schema:
+        schema = _validator().schema["definitions"][schema["$ref"].rpartition("/")[2]]  # type: ignore[index]
+    return schema
+
+
+def _type(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
+    hint = "remove the key, or give it a value" if error.instance is None else None
+    if isinstance(error.instance, str) and error.validator_value in ("number", "boolean"):
+        hint = "write it without quotes, and with a point in a number"
+    yield Problem(
+        f"expected {_TYPES[error.validator_value]}, found {_shown(error.instance)}",
+        document.where(path),
+        hint=hint,
+    )
+
+
+def _enum(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
+    known = [str(value) for value in error.validator_value]
+    yield Problem(
+        f"{_shown(error.instance)} is not known here{did_you_mean(str(error.instance), known)}",
+        document.where(path),
+        expected=" or ".join(known),
+    )
+
+
+def _pattern(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
+    schema = error.schema
+    # An error in a key carries the path of the mapping that the key is in.
+    is_key = "propertyNames" in error.schema_path or "propertyNames" in error.absolute_schema_path
+    where = document.where_key((*path, error.instance)) if is_key else document.where(path)
+    yield Problem(
+        f"{error.instance!r} does not work as {_lowered(schema['title'])}",
+        where,
+        expected=schema.get("description"),
+    )
+
+
+def _lowered(title: str) -> str:
+    return f"a {title[0].lower()}{title[1:]}"
+
+
+def _empty(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
+    yield Problem("must not be empty", document.where(path), expected=error.schema.get("description"))
+
+
+def _other(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
+    yield Problem(error.message, document.where(path))
+
+
+def _shown(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, Mapping):
+        return f"a mapping of {listed(list(map(str, value))[:4])}" if value else "an empty mapping"
+    if isinstance(value, list):
+        return "a list"
+    return repr(value) if isinstance(value, str) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+_DESCRIBERS: Mapping[str, Callable[[Any, Path_, Document], Iterator[Problem]]] = {
+    "additionalProperties": _unknown,
+    "required": _missing,
+    "oneOf": _no_branch,
+    "type": _type,
+    "enum": _enum,
+    "pattern": _pattern,
+    "minProperties": _empty,
+    "minLength": _empty,
+}

@@ -1,0 +1,190 @@
+"""What a checkpoint says of itself: element types, tensors and where they lie, metadata.
+
+Owns the data types that travel from the readers to the plan and on to the executor. Never opens a file.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+
+class DType(Enum):
+    """An element type, by torch's name without ``torch.``: (name, bytes per element, kind)."""
+
+    FLOAT64 = ("float64", 8, "float")
+    FLOAT32 = ("float32", 4, "float")
+    FLOAT16 = ("float16", 2, "float")
+    BFLOAT16 = ("bfloat16", 2, "float")
+    FLOAT8_E4M3FN = ("float8_e4m3fn", 1, "float")
+    FLOAT8_E5M2 = ("float8_e5m2", 1, "float")
+    FLOAT8_E4M3FNUZ = ("float8_e4m3fnuz", 1, "float")
+    FLOAT8_E5M2FNUZ = ("float8_e5m2fnuz", 1, "float")
+    FLOAT8_E8M0FNU = ("float8_e8m0fnu", 1, "float")
+    INT64 = ("int64", 8, "int")
+    INT32 = ("int32", 4, "int")
+    INT16 = ("int16", 2, "int")
+    INT8 = ("int8", 1, "int")
+    UINT64 = ("uint64", 8, "int")
+    UINT32 = ("uint32", 4, "int")
+    UINT16 = ("uint16", 2, "int")
+    UINT8 = ("uint8", 1, "int")
+    BOOL = ("bool", 1, "bool")
+    COMPLEX32 = ("complex32", 4, "complex")
+    COMPLEX64 = ("complex64", 8, "complex")
+    COMPLEX128 = ("complex128", 16, "complex")
+
+    def __init__(self, label: str, itemsize: int, kind: str) -> None:
+        self.label = label
+        self.itemsize = itemsize
+        self.kind = kind
+
+    @property
+    def averages(self) -> bool:
+        """Whether a weighted mean of such elements means anything: integers and booleans are never averaged."""
+        return self.kind in ("float", "complex")
+
+    @classmethod
+    def named(cls, label: str) -> DType | None:
+        """The type torch calls ``label``, or None if it is none of ours."""
+        return _BY_LABEL.get(label)
+
+    def __str__(self) -> str:
+        return self.label
+
+
+_BY_LABEL = {dtype.label: dtype for dtype in DType}
+
+# The kinds of number that merge with each other, narrow to wide.
+_WIDTH = {DType.FLOAT64: 3, DType.FLOAT32: 2, DType.COMPLEX128: 3, DType.COMPLEX64: 2}
+
+
+def widest(dtypes: list[DType]) -> DType:
+    """The type that holds every value of all of ``dtypes`` (one kind): float16 with bfloat16 gives float32."""
+    distinct = list(dict.fromkeys(dtypes))
+    if len(distinct) == 1:
+        return distinct[0]
+    wide = max(distinct, key=lambda dtype: _WIDTH.get(dtype, 0))
+    if wide in _WIDTH:
+        return wide
+    return DType.COMPLEX64 if wide.kind == "complex" else DType.FLOAT32
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """A tensor's shape (elements per dimension; ``()`` is a single element) and element type."""
+
+    shape: tuple[int, ...]
+    dtype: DType
+
+    @property
+    def numel(self) -> int:
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.numel * self.dtype.itemsize
+
+    def __str__(self) -> str:
+        return f"{shape_text(self.shape)} {self.dtype}"
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """``1024x80x1``; a 0-dim tensor is ``scalar``."""
+    return "x".join(map(str, shape)) or "scalar"
+
+
+def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Row-major strides in elements, as torch gives a fresh tensor of this shape."""
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= max(size, 1)
+    return tuple(reversed(strides))
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTensor:
+    """A tensor in a file: ``name`` as the file has it, ``offset`` of its first element in bytes from the start of
+    the file, ``strides`` in elements (never negative)."""
+
+    name: str
+    spec: TensorSpec
+    offset: int
+    strides: tuple[int, ...]
+
+    @property
+    def span(self) -> int:
+        """Elements from the first to the last one in the file, both counted; 0 for an empty tensor."""
+        return span(self.spec.shape, self.strides)
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in row-major order without gaps; strides of dimensions of size 1 do not count."""
+        if self.spec.numel == 0:
+            return True
+        expected = contiguous_strides(self.spec.shape)
+        return all(
+            size == 1 or stride == want
+            for size, stride, want in zip(self.spec.shape, self.strides, expected, strict=True)
+        )
+
+
+def span(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
+    """How many elements lie from the first to the last of a strided tensor, both counted; 0 for an empty one."""
+    if 0 in shape:
+        return 0
+    return 1 + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class RawCheckpoint:
+    """A checkpoint file as its format gives it, before anything is known of the model in it.
+
+    ``tensors`` are the state dict's, under the names in the file. ``entries`` is what else lies at top level, as plain
+    data; ``bulk`` is the size in bytes of the tensors in entries that are not model weights (the optimizer's, say).
+    ``wrapped``: the state dict lies under ``model``, not at top level. ``digest``: sha256 of the header, hex.
+    """
+
+    format: str
+    tensors: Mapping[str, StoredTensor]
+    entries: Mapping[str, Any]
+    bulk: Mapping[str, int]
+    wrapped: bool
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileStamp:
+    """A file's identity when its header was read: if it differs later, the header no longer describes the file."""
+
+    size: int
+    mtime_ns: int
+    inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Everything a plan needs to know of a checkpoint, under canonical keys (see ``xtts``).
+
+    ``layout``: release, trainer, shrunk, bare, or plain (not XTTS). ``trainer_keys``: names carry ``xtts.``.
+    ``training_only``: tensors that a merge carries or drops, never averages. ``leftovers``: stored names of tied copies
+    that inference leaves behind. ``entries``: config, step, epoch, model_loss and the like, as plain data.
+    """
+
+    path: Path
+    stamp: FileStamp
+    format: str
+    layout: str
+    trainer_keys: bool
+    version: str | None
+    tensors: Mapping[str, StoredTensor]
+    training_only: Mapping[str, StoredTensor]
+    leftovers: tuple[str, ...]
+    entries: Mapping[str, Any]
+    bulk: Mapping[str, int]
+    digest: str

@@ -1,0 +1,206 @@
+"""The one place that knows XTTS: its keys, layouts, versions, components and architecture.
+
+A canonical key is the name a tensor has in a released model.pth. Layouts and key names were measured on coqui-tts; the
+tensors of XTTS-V2 (2.0.3) are in ``data/xtts_v2_keys.tsv``.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import bracex
+
+from .errors import CheckpointError, Location, Problem
+from .patterns import KeyTest, compile_pattern
+from .specs import DType, FileStamp, Header, RawCheckpoint, StoredTensor, TensorSpec
+
+TRAINER_PREFIX = "xtts."
+# The training wrapper's own modules, not part of the voice: carried from one source or dropped, never averaged.
+_TRAINING_ONLY = ("dvae.", "torch_mel_spectrogram_")
+# Tied to gpt.mel_embedding and gpt.gpt by init_gpt_for_inference; loading the model makes them anew.
+_INFERENCE_COPIES = ("gpt.gpt_inference.", "gpt.gpt.wte.")
+# Weight norm's names before and after TTS 0.20.3 (torch.nn.utils.parametrizations).
+_WEIGHT_NORM = {
+    ".weight_g": ".parametrizations.weight.original0",
+    ".weight_v": ".parametrizations.weight.original1",
+}
+
+TEXT_ROWS = ("gpt.text_embedding.weight", "gpt.text_head.weight", "gpt.text_head.bias")
+
+# Every tensor of XTTS-V2 belongs to exactly one.
+COMPONENTS: Mapping[str, tuple[str, ...]] = {
+    "text_embedding": ("gpt.text_embedding.*",),
+    "mel_embedding": ("gpt.mel_embedding.*",),
+    "positions": ("gpt.{text,mel}_pos_embedding.*",),
+    "conditioning_encoder": ("gpt.conditioning_encoder.*",),
+    "conditioning_perceiver": ("gpt.conditioning_perceiver.*",),
+    "attention": ("gpt.gpt.h.*.attn.*",),
+    "mlp": ("gpt.gpt.h.*.mlp.*",),
+    "norms": ("gpt.gpt.h.*.ln_{1,2}.*", "gpt.gpt.ln_f.*", "gpt.final_norm.*"),
+    "text_head": ("gpt.text_head.*",),
+    "mel_head": ("gpt.mel_head.*",),
+    "speaker_encoder": ("hifigan_decoder.speaker_encoder.*",),
+    "vocoder": ("hifigan_decoder.waveform_decoder.*",),
+    "mel_stats": ("mel_stats",),
+}
+
+# Fields of config.model_args on which the network's shapes or arithmetic depend. The text token counts are not among
+# them: rows are checked by shape, and a rule may settle them.
+_ARCHITECTURE = (
+    "gpt_layers", "gpt_n_model_channels", "gpt_n_heads", "gpt_max_audio_tokens", "gpt_max_text_tokens",
+    "gpt_max_prompt_tokens", "gpt_num_audio_tokens", "gpt_start_audio_token", "gpt_stop_audio_token",
+    "gpt_code_stride_len", "gpt_use_perceiver_resampler", "input_sample_rate", "output_sample_rate",
+    "output_hop_length", "decoder_input_dim", "d_vector_dim", "cond_d_vector_in_each_upsampling_layer",
+    "duration_const", )  # fmt: skip
+
+
+def canonical_key(stored: str) -> str:
+    """The release name of a tensor that a file calls ``stored``."""
+    key = stored.removeprefix(TRAINER_PREFIX)
+    for old, new in _WEIGHT_NORM.items():
+        if key.endswith(old):
+            return key.removesuffix(old) + new
+    return key
+
+
+@functools.cache
+def _component_tests() -> Mapping[str, KeyTest]:
+    return {name: compile_pattern(f"@{name}", COMPONENTS) for name in COMPONENTS}
+
+
+def component_of(key: str) -> str:
+    """The component that a canonical key belongs to; for a key that is none of XTTS-V2's, its first part."""
+    for name, test in _component_tests().items():
+        if test(key):
+            return name
+    return key.partition(".")[0]
+
+
+def is_training_only(key: str) -> bool:
+    """Whether a canonical key belongs to the training wrapper (dvae, spectrograms), not to the voice."""
+    return key.startswith(_TRAINING_ONLY)
+
+
+@functools.cache
+def known_tensors() -> Mapping[str, TensorSpec]:
+    """The tensors of XTTS-V2 (2.0.3, release layout, 963) by canonical key, in the order of the published file."""
+    return {key: spec for key, spec in _table().items() if not is_training_only(key)}
+
+
+@functools.cache
+def training_only_tensors() -> Mapping[str, TensorSpec]:
+    """The tensors that trainer checkpoints carry beside the model (60), in the trainer's order."""
+    return {key: spec for key, spec in _table().items() if is_training_only(key)}
+
+
+@functools.cache
+def _table() -> Mapping[str, TensorSpec]:
+    text = resources.files(__package__).joinpath("data/xtts_v2_keys.tsv").read_text("utf-8")
+    rows = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
+    table: dict[str, TensorSpec] = {}
+    for prefix, block in itertools.groupby(rows, key=lambda row: row[0][: row[0].find("}") + 1] or row[0]):
+        lines = list(block)
+        for start in bracex.expand(prefix):
+            for key, shape, dtype in lines:
+                sizes = () if shape == "scalar" else tuple(map(int, shape.split("x")))
+                table[start + key[len(prefix) :]] = TensorSpec(sizes, DType[dtype.upper()])
+    return table
+
+
+def header_of(raw: RawCheckpoint, path: Path, stamp: FileStamp) -> Header:
+    """What a checkpoint file is: its layout, version, and its tensors under canonical keys.
+
+    A checkpoint that is not XTTS keeps its keys. Raises CheckpointError where two stored names mean one tensor.
+    """
+    if not _is_xtts(raw.tensors):
+        return Header(
+            path,
+            stamp,
+            raw.format,
+            "plain",
+            False,
+            None,
+            raw.tensors,
+            {},
+            (),
+            raw.entries,
+            raw.bulk,
+            raw.digest,
+        )
+    tensors: dict[str, StoredTensor] = {}
+    training_only: dict[str, StoredTensor] = {}
+    leftovers: list[str] = []
+    for stored, tensor in raw.tensors.items():
+        key = canonical_key(stored)
+        if key.startswith(_INFERENCE_COPIES):
+            leftovers.append(stored)
+            continue
+        group = training_only if is_training_only(key) else tensors
+        if key in group:
+            raise CheckpointError(
+                Problem(
+                    f"holds two tensors for {key}",
+                    Location(str(path)),
+                    found=f"{group[key].name} and {stored}",
+                    expected="one of them",
+                    hint="the file was put together from two layouts; save the model's state dict anew",
+                )
+            )
+        group[key] = tensor
+    trainer_keys = any(stored.startswith(TRAINER_PREFIX) for stored in raw.tensors)
+    layout = _layout(raw, trainer_keys)
+    version = _version(tensors)
+    return Header(
+        path, stamp, raw.format, layout, trainer_keys, version, tensors, training_only, tuple(leftovers),
+        raw.entries, raw.bulk, raw.digest, )  # fmt: skip
+
+
+def _is_xtts(stored: Iterable[str]) -> bool:
+    known = known_tensors()
+    return any(
+        name.startswith(TRAINER_PREFIX) or (canonical_key(name) in known and name != "mel_stats") for name in stored
+    )
+
+
+def _layout(raw: RawCheckpoint, trainer_keys: bool) -> str:
+    if trainer_keys:
+        return "trainer" if any(name.startswith("dvae.") for name in raw.tensors) else "shrunk"
+    return "release" if raw.wrapped or raw.format == "safetensors" else "bare"
+
+
+def _version(tensors: Mapping[str, StoredTensor]) -> str | None:
+    """The XTTS version, told by shapes: what the config says is often another model's."""
+    if "gpt.prompt_embedding.weight" in tensors or _rows(tensors, "gpt.mel_embedding.weight") == 8194:
+        return "v1"
+    rows = _rows(tensors, TEXT_ROWS[0])
+    if rows is None:
+        return "v2" if _rows(tensors, "gpt.mel_embedding.weight") == 1026 else None
+    match rows:
+        case 6153:
+            return "v2.0.0–2.0.2"
+        case 6681:
+            return "v2.0.3"
+    return f"v2, {'extended' if rows > 6681 else 'own'} vocabulary ({rows} rows)"
+
+
+def _rows(tensors: Mapping[str, StoredTensor], key: str) -> int | None:
+    shape = tensors[key].spec.shape if key in tensors else ()
+    return shape[0] if shape else None
+
+
+def generation(header: Header) -> str | None:
+    """``v1`` or ``v2``: what cannot be merged across."""
+    return header.version[:2] if header.version else None
+
+
+def architecture(config: Any) -> Mapping[str, Any]:
+    """The fields of a config on which the network depends, as far as the config says them."""
+    arguments = config.get("model_args") if isinstance(config, Mapping) else None
+    if not isinstance(arguments, Mapping):
+        return {}
+    return {name: arguments[name] for name in _ARCHITECTURE if arguments.get(name) is not None}
