@@ -18,7 +18,8 @@ from typing import Any, BinaryIO
 from ..errors import CheckpointError, Location, Problem
 from ..specs import RawCheckpoint, StoredTensor, TensorSpec, span
 from . import inert_pickle
-from .inert_pickle import PickledTensor, PlainDict, Unsupported
+from .plain import to_plain
+from .records import MalformedPickleError, PickledTensor, Record, Unsupported
 
 MAGIC = b"PK\x03\x04"
 # A real trainer checkpoint with its optimizer has 0.4 MB.
@@ -144,7 +145,7 @@ class _Reader:
                 f"asks to run {error} when it is loaded: no checkpoint needs that, and nothing of it was executed",
                 hint="do not load this file with torch.load(weights_only=False); get it from a source that you trust",
             ) from error
-        except inert_pickle.MalformedPickleError as error:
+        except MalformedPickleError as error:
             raise _refused(
                 self._path,
                 "is damaged: its data.pkl is not a pickle that torch writes (nothing of it was executed)",
@@ -153,14 +154,14 @@ class _Reader:
             ) from error
 
     def _find_model(self, top: Any) -> tuple[Mapping[Any, Any], bool]:
-        if isinstance(top, PlainDict | dict):
+        if isinstance(top, dict):
             model = top.get("model")
             if isinstance(model, dict) and any(isinstance(value, PickledTensor) for value in model.values()):
                 return model, True
             if any(isinstance(value, PickledTensor) for value in top.values()):
                 return top, False
             found = f"a dict of {', '.join(map(str, list(top)[:6])) or 'nothing'}"
-        elif isinstance(top, inert_pickle.Record):
+        elif isinstance(top, Record):
             found = f"a pickled {top.class_name} object"
         else:
             found = f"a {type(top).__name__}"
@@ -219,8 +220,8 @@ class _Reader:
 
     def _plain(self, value: object) -> Any:
         try:
-            return inert_pickle.to_plain(value)
-        except inert_pickle.MalformedPickleError as error:
+            return to_plain(value)
+        except MalformedPickleError as error:
             raise _refused(self._path, f"has {error}") from error
 
     def _digest(self, pickled: bytes) -> str:

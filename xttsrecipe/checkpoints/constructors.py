@@ -1,0 +1,182 @@
+"""What the callables in a checkpoint's pickle mean as data: torch's tensors, numpy's scalars, plain containers.
+
+Sources: torch/_utils.py for the ``_rebuild_*`` functions, numpy/_core/multiarray for ``scalar``, PEP 307 for copyreg.
+"""
+
+from __future__ import annotations
+
+import datetime
+import pathlib
+import struct
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..specs import DType
+from .records import MalformedPickleError, PickledStorage, PickledTensor, PlainDict, Record, RecordType, Unsupported
+
+
+class _NumpyDType:
+    """``numpy.dtype`` with the state numpy pickles: (version, byte order, …)."""
+
+    def __init__(self, code: str, *_: object) -> None:
+        self.code = str(code)
+        self.order = "<"
+
+    def __setstate__(self, state: Any) -> None:
+        if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">"):
+            self.order = state[1]
+
+
+_NUMPY_SCALARS = {
+    "f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i", "i2": "h", "i1": "b",
+    "u8": "Q", "u4": "I", "u2": "H", "u1": "B", "b1": "?",
+}  # fmt: skip
+
+
+def _numpy_scalar(dtype: object, raw: object = b"") -> object:
+    """A Python number for a pickled numpy scalar."""
+    code = _NUMPY_SCALARS.get(dtype.code) if isinstance(dtype, _NumpyDType) else None
+    if code is None or not isinstance(raw, bytes):
+        return Record(dtype, raw)
+    assert isinstance(dtype, _NumpyDType)
+    return struct.unpack(dtype.order + code, raw)[0]
+
+
+def _encode(text: str, encoding: str = "latin1") -> bytes:
+    """``_codecs.encode`` as protocol 2 uses it to carry bytes."""
+    if encoding not in ("latin1", "latin-1", "utf-8", "utf8", "ascii"):
+        raise MalformedPickleError(f"bytes in the encoding {encoding!r}")
+    return text.encode(encoding)
+
+
+def _size(*args: Any) -> tuple[Any, ...]:
+    return tuple(args[0]) if args else ()
+
+
+def _datetime(stamp: Any, *_zone: object) -> datetime.datetime:
+    return datetime.datetime(stamp)  # type: ignore[call-arg] # as datetime itself pickles: ten bytes
+
+
+def _path(*parts: str) -> str:
+    return str(pathlib.PurePosixPath(*parts))
+
+
+def _windows_path(*parts: str) -> str:
+    return str(pathlib.PureWindowsPath(*parts))
+
+
+def _rebuild_tensor(storage: object, offset: object, shape: object, strides: object) -> PickledTensor | Unsupported:
+    if isinstance(storage, PickledStorage) and storage.dtype is None:
+        return _rebuild_tensor_v3(storage, offset, shape, strides, None, None, DType.UINT8)
+    return _tensor(storage, storage.dtype if isinstance(storage, PickledStorage) else None, offset, shape, strides)
+
+
+def _rebuild_tensor_v2(
+    storage: object, offset: object, shape: object, strides: object, _grad: object = None, _hooks: object = None,
+    metadata: object = None,
+) -> PickledTensor | Unsupported:  # fmt: skip
+    if metadata:
+        return Unsupported("is lazily conjugated or negated; save it again after .resolve_conj().resolve_neg()")
+    return _rebuild_tensor(storage, offset, shape, strides)
+
+
+def _rebuild_tensor_v3(
+    storage: object, offset: object, shape: object, strides: object, _grad: object, _hooks: object, dtype: object,
+    metadata: object = None,
+) -> PickledTensor | Unsupported:  # fmt: skip
+    """Tensors whose element type has no storage class of its own: the float8 kinds, uint16 to uint64."""
+    if metadata:
+        return _rebuild_tensor_v2(storage, offset, shape, strides, metadata=metadata)
+    if not isinstance(dtype, DType):
+        return Unsupported(f"has element type {dtype}, which xttsrecipe does not know")
+    return _tensor(storage, dtype, offset, shape, strides)
+
+
+def _tensor(storage: object, dtype: DType | None, offset: object, shape: object, strides: object) -> PickledTensor:
+    sizes = isinstance(shape, tuple) and isinstance(strides, tuple) and len(shape) == len(strides)
+    if not (sizes and isinstance(storage, PickledStorage) and dtype and _counts((offset, *shape, *strides))):  # type: ignore[misc]
+        raise MalformedPickleError("a tensor without a proper storage, shape, strides or offset")
+    return PickledTensor(storage, dtype, offset, shape, strides)  # type: ignore[arg-type]
+
+
+def _counts(numbers: tuple[object, ...]) -> bool:
+    return all(type(number) is int and 0 <= number < 2**62 for number in numbers)
+
+
+def _rebuild_parameter(data: object, *_: object) -> object:
+    return data
+
+
+def _rebuild_from_type(function: Any, _type: object, args: Any, _state: object = None) -> object:
+    """A tensor subclass, or a tensor with Python attributes: the tensor is what the inner call gives."""
+    return function(*args)
+
+
+def _unsupported(kind: str) -> Callable[..., Unsupported]:
+    return lambda *_: Unsupported(f"is a {kind} tensor; only dense tensors can be merged")
+
+
+def _bytes(*args: Any) -> bytes:
+    # bytes(10**12) would be that many zeros: only what is spelled out in the file.
+    if args and isinstance(args[0], str):
+        return _encode(*args)
+    return bytes(args[0]) if args and isinstance(args[0], (bytes, list)) else b""
+
+
+_BUILTINS: Mapping[str, Callable[..., Any]] = {
+    "set": list,  # order as in the file: a set's own order differs from run to run
+    "frozenset": tuple,
+    "list": list,
+    "dict": PlainDict,
+    "tuple": tuple,
+    "bytes": _bytes,
+    "bytearray": _bytes,
+    "complex": complex,
+    "int": int,
+    "float": float,
+    "str": str,
+    "bool": bool,
+    "slice": Record,
+    "range": Record,
+    "object": Record,
+    "type": Record,
+}
+
+_KNOWN: Mapping[tuple[str, str], Callable[..., Any]] = {
+    ("collections", "OrderedDict"): PlainDict,
+    ("collections", "Counter"): PlainDict,
+    ("collections", "defaultdict"): lambda *_: PlainDict(),
+    ("collections", "deque"): lambda items=(), *_: list(items),
+    ("_codecs", "encode"): _encode,
+    ("copyreg", "__newobj__"): lambda cls, *args: cls(*args) if isinstance(cls, RecordType) else Record(cls),
+    ("copyreg", "_reconstructor"): lambda cls, *_: cls() if isinstance(cls, RecordType) else Record(cls),
+    ("datetime", "date"): datetime.date,
+    ("datetime", "time"): datetime.time,
+    ("datetime", "datetime"): _datetime,
+    ("datetime", "timedelta"): datetime.timedelta,
+    **{("pathlib", name): _path for name in ("Path", "PurePath", "PosixPath", "PurePosixPath")},
+    **{("pathlib", name): _windows_path for name in ("WindowsPath", "PureWindowsPath")},
+    **{("pathlib._local", name): _path for name in ("Path", "PurePath", "PosixPath", "PurePosixPath")},
+    **{("pathlib._local", name): _windows_path for name in ("WindowsPath", "PureWindowsPath")},
+    ("numpy", "dtype"): _NumpyDType,
+    ("numpy.core.multiarray", "scalar"): _numpy_scalar,
+    ("numpy._core.multiarray", "scalar"): _numpy_scalar,
+    ("torch", "Size"): _size,
+    ("torch._utils", "_rebuild_tensor"): _rebuild_tensor,
+    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor_v2,
+    ("torch._utils", "_rebuild_tensor_v3"): _rebuild_tensor_v3,
+    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+    ("torch._utils", "_rebuild_parameter_with_state"): _rebuild_parameter,
+    ("torch._tensor", "_rebuild_from_type_v2"): _rebuild_from_type,
+    ("torch._tensor", "_rebuild_from_type"): _rebuild_from_type,
+    ("torch._utils", "_rebuild_sparse_tensor"): _unsupported("sparse"),
+    ("torch._utils", "_rebuild_nested_tensor"): _unsupported("nested"),
+    ("torch._utils", "_rebuild_qtensor"): _unsupported("quantized"),
+    ("torch._utils", "_rebuild_meta_tensor_no_storage"): _unsupported("meta (data-less)"),
+    ("torch._utils", "_rebuild_wrapper_subclass"): _unsupported("wrapper-subclass"),
+}
+
+
+def constructor(module: str, name: str) -> Callable[..., Any] | None:
+    """What the global of this name builds, if it is one that we know; everything it does is plain data."""
+    return _KNOWN.get((module, name)) or (_BUILTINS.get(name) if module == "builtins" else None)

@@ -1,0 +1,68 @@
+"""What was read from a pickle, as the plain values that every loader accepts."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from typing import Any
+
+from .records import MalformedPickleError, PickledTensor, Record
+
+_MAX_DEPTH = 64
+_MAX_NODES = 1_000_000
+
+
+def to_plain(value: object) -> Any:
+    """``value`` as str, int, float, bool, None, list, dict with such keys: what weights_only loading and JSON accept.
+
+    Records become the dict of their state (a pickled Coqpit config becomes what its config.json would be), dates and
+    paths become text, tensors a description. Raises MalformedPickleError for nesting beyond 64 levels or a million
+    nodes.
+    """
+    budget = [_MAX_NODES]
+    return _plain(value, 0, budget)
+
+
+def _plain(value: object, depth: int, budget: list[int]) -> Any:
+    budget[0] -= 1
+    if depth > _MAX_DEPTH or budget[0] < 0:
+        raise MalformedPickleError("metadata that is nested too deeply or refers to itself")
+    match value:
+        case None | bool() | int() | float() | str():
+            return value
+        case Mapping():
+            return {_plain_key(key): _plain(item, depth + 1, budget) for key, item in value.items()}
+        case list() | tuple():
+            return [_plain(item, depth + 1, budget) for item in value]
+        case set() | frozenset():
+            return sorted((_plain(item, depth + 1, budget) for item in value), key=repr)
+        case datetime.date() | datetime.time():
+            return value.isoformat()
+        case Record():
+            return _plain_record(value, depth, budget)
+        case PickledTensor():
+            return f"tensor {'x'.join(map(str, value.shape)) or 'scalar'} {value.dtype}"
+        case bytes():
+            return f"{len(value)} bytes"
+    return str(value)
+
+
+def _plain_key(key: object) -> str | int | float | bool | None:
+    return key if key is None or isinstance(key, (str, int, float, bool)) else str(key)[:200]
+
+
+def _plain_record(record: Record, depth: int, budget: list[int]) -> Any:
+    state = record.state
+    if isinstance(state, tuple) and len(state) == 2:  # (__dict__, slots)
+        state = (
+            {**(state[0] or {}), **(state[1] or {})}
+            if all(s is None or isinstance(s, Mapping) for s in state)
+            else None
+        )
+    if isinstance(state, Mapping):
+        return _plain(state, depth, budget)
+    if record.items:
+        return _plain(record.items, depth, budget)
+    if len(record.args) == 1 and isinstance(record.args[0], (str, int, float, bool)):
+        return record.args[0]  # an enum member, a wrapped number
+    return record.class_name
