@@ -42,5 +42,5 @@ format: setup  ## Format the code
 
 clean:  ## Remove everything that was made here, .venv too
 	rm -rf .venv build dist demo/checkpoints demo/merged benchmarks/data
-	rm -rf .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

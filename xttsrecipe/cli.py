@@ -23,6 +23,7 @@ from .recipe import parse_setting
 from .report import inspection
 from .report import plan as plan_report
 from .report.layout import size_text
+from .report.plan_json import plan_json
 from .report.problems import problem_text, problems_text, relative
 from .report.progress import progress
 from .schema import schema_text
@@ -158,7 +159,7 @@ def plan(
     """
     made = _planned(recipe, set_, output)
     if json:
-        _print(plan_report.plan_json(made))
+        _print(plan_json(made))
     elif keys:
         _print(plan_report.plan_keys_text(made))
     else:

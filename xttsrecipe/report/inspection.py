@@ -11,6 +11,7 @@ from ..metadata import PROVENANCE
 from ..patterns import compile_pattern
 from ..specs import Header, StoredTensor, shape_text
 from ..xtts import COMPONENTS, component_of
+from .json_text import json_text
 from .layout import columns, count_text, size_text
 from .plan import loss_text, version_text
 
@@ -179,4 +180,4 @@ def inspection_json(header: Header, pattern: str | None) -> str:
             {"key": key, "stored": tensor.name, "shape": list(tensor.spec.shape), "dtype": str(tensor.spec.dtype)}
             for key, tensor in _matching(header, pattern).items()
         ]
-    return json.dumps(data, indent=2, default=str) + "\n"
+    return json_text(data)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from ..metadata import PROVENANCE, left_behind
+from ..metadata import left_behind
 from ..plan import Plan, Step, rules_of
 from ..recipe import Merge, Take
 from ..specs import Header, shape_text
@@ -169,65 +168,3 @@ def step_text(step: Step, plan: Plan) -> str:
     if step.method in ("from", "carried"):
         return f"from {names[0]}"
     return f"{step.method}: {weights_text(names, step.weights)}"
-
-
-def plan_json(plan: Plan) -> str:
-    """The plan for machines: the same facts, one object."""
-    recipe = plan.recipe
-    names = [source.name for source in recipe.sources]
-    decisions: dict[str | None, Take | Merge] = {rule.pattern: rule.decision for rule in recipe.rules}
-    return json.dumps(
-        {
-            "recipe": str(recipe.file),
-            "name": recipe.name,
-            "description": recipe.description,
-            "sources": [
-                {
-                    "name": source.name,
-                    "path": str(source.path),
-                    "format": header.format,
-                    "layout": header.layout,
-                    "version": header.version,
-                    "bytes": header.stamp.size,
-                    "step": header.entries.get("step"),
-                    "epoch": header.entries.get("epoch"),
-                    "header_sha256": header.digest,
-                }
-                for source, header in zip(recipe.sources, plan.headers, strict=True)
-            ],
-            "rules": [
-                {
-                    "pattern": pattern,
-                    "decision": _decision_data(decisions.get(pattern, recipe.default), names),
-                    "tensors": len(steps),
-                    "parameters": sum(step.spec.numel for step in steps),
-                    "bytes": sum(step.spec.nbytes for step in steps),
-                }
-                for pattern, steps in rules_of(plan).items()
-            ],
-            "dtype_changes": [{"from": old, "to": new, "inputs": count} for (old, new), count in
-            dtype_changes(plan).items()], "output": { "path": str(recipe.output.path), "format":
-            recipe.output.format, "layout": plan.layout, "tensors": len(plan.steps), "parameters":
-            sum(step.spec.numel for step in plan.steps), "bytes": plan.nbytes, "disk": plan.disk, "metadata": {name:
-            value for name, value in plan.metadata.entries.items() if name not in ("config", PROVENANCE)},
-            "config_from": None if plan.metadata.config_from is None else names[plan.metadata.config_from], },
-            "memory": plan.memory, "notes": list(plan.notes), "keys": [_step_data(step, names) for step in
-            plan.steps], }, indent=2, ) + "\n"  # fmt: skip
-
-
-def _decision_data(decision: Take | Merge, names: Sequence[str]) -> dict[str, Any]:
-    if isinstance(decision, Take):
-        return {"from": names[decision.source]}
-    return {"method": decision.method.name, "weights": dict(zip(names, decision.weights, strict=True))}
-
-
-def _step_data(step: Step, names: Sequence[str]) -> dict[str, Any]:
-    return {
-        "key": step.key,
-        "name": step.name,
-        "shape": list(step.spec.shape),
-        "dtype": str(step.spec.dtype),
-        "rule": step.rule,
-        "method": step.method,
-        "weights": {names[source]: weight for source, weight in zip(step.sources, step.weights, strict=True)},
-    }

@@ -1,0 +1,99 @@
+"""A plan for machines: the facts of ``report.plan`` as one JSON object, every tensor included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..metadata import PROVENANCE
+from ..plan import Plan, Step, rules_of
+from ..recipe import Merge, Source, Take
+from ..specs import Header
+from .json_text import json_text
+from .plan import dtype_changes
+
+
+def plan_json(plan: Plan) -> str:
+    """The plan as JSON: sources, rules, output, memory, notes, and under ``keys`` a line for every tensor."""
+    recipe = plan.recipe
+    changes = dtype_changes(plan).items()
+    return json_text(
+        {
+            "recipe": str(recipe.file),
+            "name": recipe.name,
+            "description": recipe.description,
+            "sources": [_source(*pair) for pair in zip(recipe.sources, plan.headers, strict=True)],
+            "rules": _rules(plan),
+            "dtype_changes": [{"from": old, "to": new, "inputs": count} for (old, new), count in changes],
+            "output": _output(plan),
+            "memory": plan.memory,
+            "notes": list(plan.notes),
+            "keys": [_step(step, _names(plan)) for step in plan.steps],
+        }
+    )
+
+
+def _names(plan: Plan) -> list[str]:
+    return [source.name for source in plan.recipe.sources]
+
+
+def _source(source: Source, header: Header) -> dict[str, Any]:
+    return {
+        "name": source.name,
+        "path": str(source.path),
+        "format": header.format,
+        "layout": header.layout,
+        "version": header.version,
+        "bytes": header.stamp.size,
+        "step": header.entries.get("step"),
+        "epoch": header.entries.get("epoch"),
+        "header_sha256": header.digest,
+    }
+
+
+def _rules(plan: Plan) -> list[dict[str, Any]]:
+    """One entry per rule in the recipe's order, and last, with pattern null, what the global weights decide."""
+    decisions: dict[str | None, Take | Merge] = {rule.pattern: rule.decision for rule in plan.recipe.rules}
+    return [
+        {
+            "pattern": pattern,
+            "decision": _decision(decisions.get(pattern, plan.recipe.default), _names(plan)),
+            "tensors": len(steps),
+            "parameters": sum(step.spec.numel for step in steps),
+            "bytes": sum(step.spec.nbytes for step in steps),
+        }
+        for pattern, steps in rules_of(plan).items()
+    ]
+
+
+def _decision(decision: Take | Merge, names: Sequence[str]) -> dict[str, Any]:
+    if isinstance(decision, Take):
+        return {"from": names[decision.source]}
+    return {"method": decision.method.name, "weights": dict(zip(names, decision.weights, strict=True))}
+
+
+def _output(plan: Plan) -> dict[str, Any]:
+    metadata = plan.metadata
+    return {
+        "path": str(plan.recipe.output.path),
+        "format": plan.recipe.output.format,
+        "layout": plan.layout,
+        "tensors": len(plan.steps),
+        "parameters": sum(step.spec.numel for step in plan.steps),
+        "bytes": plan.nbytes,
+        "disk": plan.disk,
+        "metadata": {name: value for name, value in metadata.entries.items() if name not in ("config", PROVENANCE)},
+        "config_from": None if metadata.config_from is None else _names(plan)[metadata.config_from],
+    }
+
+
+def _step(step: Step, names: Sequence[str]) -> dict[str, Any]:
+    return {
+        "key": step.key,
+        "name": step.name,
+        "shape": list(step.spec.shape),
+        "dtype": str(step.spec.dtype),
+        "rule": step.rule,
+        "method": step.method,
+        "weights": {names[source]: weight for source, weight in zip(step.sources, step.weights, strict=True)},
+    }
