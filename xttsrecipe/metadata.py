@@ -55,7 +55,7 @@ def merge_metadata(recipe: Recipe, headers: Sequence[Header]) -> OutputMetadata:
         values = [value for header in headers if (value := _count(header.entries.get(name))) is not None]
         if values:
             entries[name] = max(values)
-    loss = _mean_loss(recipe, headers, notes)
+    loss = _mean_loss(recipe, headers)
     if loss is not None:
         entries["model_loss"] = loss
     entries[PROVENANCE] = _provenance(recipe, headers)
@@ -84,40 +84,29 @@ def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _mean_loss(recipe: Recipe, headers: Sequence[Header], notes: list[str]) -> float | dict[str, float] | None:
-    """The trainer knows a number, or a dict of train_loss and eval_loss; any other dict would end its run."""
-    losses = [_loss_fields(header.entries.get("model_loss")) for header in headers]
-    fields = [name for name in ("train_loss", "eval_loss") if any(name in loss for loss in losses)]
-    if fields:
-        means = {name: _weighted([loss.get(name) for loss in losses], recipe.default.weights) for name in fields}
-        skipped = [recipe.sources[index].name for index, loss in enumerate(losses) if None in loss]
-        if skipped:
-            notes.append(
-                f"model_loss of {', '.join(skipped)} is one number beside train_loss and eval_loss of others: left out"
-            )
-        return {name: mean for name, mean in means.items() if mean is not None} or None
-    return _weighted([loss.get(None) for loss in losses], recipe.default.weights)
+def _mean_loss(recipe: Recipe, headers: Sequence[Header]) -> float | dict[str, float | None] | None:
+    """A number, or a dict of train_loss and eval_loss: what the trainer knows. Any other dict would end its run."""
+    losses = [header.entries.get("model_loss") for header in headers]
+    weights = recipe.default.weights
+    if not any(isinstance(loss, Mapping) for loss in losses):
+        return _weighted(losses, weights)
+    # Beside dicts a bare number is read as the trainer reads it: the loss of the evaluation.
+    fields = [loss if isinstance(loss, Mapping) else {"eval_loss": loss} for loss in losses]
+    means = {name: _weighted([loss.get(name) for loss in fields], weights) for name in ("train_loss", "eval_loss")}
+    return means if any(mean is not None for mean in means.values()) else None
 
 
-def _loss_fields(loss: Any) -> dict[str | None, float]:
-    """The finite losses by field name; a bare number is the field None."""
-    fields = loss if isinstance(loss, Mapping) else {None: loss}
-    return {
-        name: float(value)
-        for name, value in fields.items()
-        if name in (None, "train_loss", "eval_loss")
-        and isinstance(value, (int, float))
-        and not isinstance(value, bool)
-        and math.isfinite(value)
-    }
-
-
-def _weighted(values: Sequence[float | None], weights: Sequence[float]) -> float | None:
-    pairs = [(value, weight) for value, weight in zip(values, weights, strict=True) if value is not None]
+def _weighted(values: Sequence[Any], weights: Sequence[float]) -> float | None:
+    """The weighted mean of those values that are finite numbers; None where that means nothing."""
+    pairs = [(float(value), weight) for value, weight in zip(values, weights, strict=True) if _is_number(value)]
     total = math.fsum(weight for _, weight in pairs)
-    if not pairs or total <= 0:  # negative weights: no mean that would mean anything
+    if not pairs or total <= 0:  # only negative weights, or none
         return None
     return math.fsum(value * weight for value, weight in pairs) / total
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _provenance(recipe: Recipe, headers: Sequence[Header]) -> dict[str, Any]:

@@ -52,17 +52,22 @@ def _plain_key(key: object) -> str | int | float | bool | None:
 
 
 def _plain_record(record: Record, depth: int, budget: list[int]) -> Any:
-    state = record.state
-    if isinstance(state, tuple) and len(state) == 2:  # (__dict__, slots)
-        state = (
-            {**(state[0] or {}), **(state[1] or {})}
-            if all(s is None or isinstance(s, Mapping) for s in state)
-            else None
-        )
-    if isinstance(state, Mapping):
+    state = _fields(record.state)
+    if state is not None:
         return _plain(state, depth, budget)
     if record.items:
         return _plain(record.items, depth, budget)
     if len(record.args) == 1 and isinstance(record.args[0], (str, int, float, bool)):
         return record.args[0]  # an enum member, a wrapped number
     return record.class_name
+
+
+def _fields(state: object) -> Mapping[object, object] | None:
+    """An object's attributes by name, from what its class pickles: a dict, or the pair of ``__dict__`` and slots."""
+    match state:
+        case Mapping():
+            # Coqpit marks an instance as initialised; that is no field of a config.
+            return {name: value for name, value in state.items() if name != "_initialized"}
+        case (None | Mapping() as attributes, None | Mapping() as slots):
+            return _fields({**(attributes or {}), **(slots or {})})
+    return None
