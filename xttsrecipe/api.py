@@ -12,6 +12,7 @@ summary = xttsrecipe.run(plan)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +55,8 @@ def make_plan(recipe: Recipe) -> Plan:
         try:
             headers.append(checkpoints.open_checkpoint(source.path))
         except CheckpointError as error:
-            problems += error.problems
+            # "FILE: is empty" becomes "FILE: source 'news' is empty".
+            problems += [replace(problem, what=f"source {source.name!r} {problem.what}") for problem in error.problems]
     if problems:
         raise CheckpointError(problems)
     return plan.make_plan(recipe, headers)

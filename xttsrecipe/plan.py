@@ -81,7 +81,10 @@ class Plan:
 
 def make_plan(recipe: Recipe, headers: Sequence[Header]) -> Plan:
     """The plan of a recipe over the headers of its sources, in its order. Raises RecipeError with all problems."""
-    problems = [*_generation_problems(recipe, headers), *architecture_problems(recipe, headers)]
+    problems = list(_generation_problems(recipe, headers))
+    if problems:
+        raise RecipeError(problems)  # different networks differ in hundreds of shapes; the reason says it all
+    problems += architecture_problems(recipe, headers)
     keys = list(dict.fromkeys(key for header in headers for key in header.tensors))
     problems += rule_problems(recipe, keys)
     layout = _layout(headers)
@@ -95,7 +98,6 @@ def make_plan(recipe: Recipe, headers: Sequence[Header]) -> Plan:
     if problems:
         raise RecipeError(problems)
     metadata = merge_metadata(recipe, headers)
-    nbytes = sum(step.spec.nbytes for step in steps)
     return Plan(
         recipe=recipe,
         headers=tuple(headers),
@@ -103,7 +105,7 @@ def make_plan(recipe: Recipe, headers: Sequence[Header]) -> Plan:
         metadata=metadata,
         layout=layout,
         memory=_memory(steps, headers),
-        disk=nbytes + _CONTAINER_BYTES_PER_TENSOR * len(steps) + (1 << 16),
+        disk=_disk(steps, metadata),
         notes=(*metadata.notes, *_notes(recipe, headers, layout)),
     )
 
@@ -299,6 +301,14 @@ def _memory(steps: Sequence[Step], headers: Sequence[Header]) -> int:
     scattered = max((sum(_gathered(tensor) for tensor in step.inputs) for step in steps), default=0)
     tensors = sum(len(header.tensors) + len(header.training_only) for header in headers) + len(steps)
     return _IMPORT_BYTES + chunks + scattered + tensors * _BYTES_PER_TENSOR
+
+
+def _disk(steps: Sequence[Step], metadata: OutputMetadata) -> int:
+    """Bytes of the output, from above: tensors, what the container adds to each, metadata as text or pickled."""
+    names = sum(len(step.name.encode()) for step in steps)
+    entries = sum(len(text.encode()) for text in metadata.as_text().values())
+    container = _CONTAINER_BYTES_PER_TENSOR * len(steps) + 6 * names + 4 * entries + (1 << 16)
+    return container + sum(step.spec.nbytes for step in steps)
 
 
 def _gathered(tensor: StoredTensor) -> int:

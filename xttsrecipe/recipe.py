@@ -135,7 +135,7 @@ def load_recipe(path: Path, settings: Sequence[Setting] = ()) -> Recipe:
 def _with_setting(document: Document, setting: Setting) -> Document:
     path, value = setting.path, setting.value
     if setting.names_a_file:
-        value = str(Path.cwd() / Path(value).expanduser())
+        value = str(Path.cwd() / _expanded(value))
         known = document.data.get("checkpoints") if isinstance(document.data, dict) else None
         if (
             path[0] == "checkpoints"
@@ -145,6 +145,12 @@ def _with_setting(document: Document, setting: Setting) -> Document:
         ):
             path = (*path, "path")  # the digest beside it still holds
     return document.with_value(path, value, Location(f"--set {setting.text}"))
+
+
+def _expanded(text: str) -> Path:
+    """A file name with ``~`` and ``${VAR}`` replaced; a variable that is not set stays, to be reported on opening."""
+    text = re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1], match[0]), text)
+    return Path(os.path.expanduser(text))  # noqa: PTH111 # Path.expanduser raises where there is no such user
 
 
 class _Parser:
@@ -188,12 +194,10 @@ class _Parser:
             yield Source(name, self._path(text), digest and digest.lower(), self._document.where(("checkpoints", name)))
 
     def _path(self, text: str) -> Path:
-        """A file that the recipe names; a variable that is not set stays as written, to be reported on opening."""
-        expanded = re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1], match[0]), text)
-        path = self._file.parent / Path(expanded).expanduser()
+        path = self._file.parent / _expanded(text)
         # recipes/../merged reads better as merged, but is another folder if recipes is a symbolic link.
         tidy = Path(os.path.normpath(path))
-        return tidy if tidy.resolve() == path.resolve() else path
+        return tidy if os.path.realpath(tidy) == os.path.realpath(path) else path
 
     def _source(self, name: str, path: Path_) -> int:
         if name in self._names:
@@ -288,5 +292,8 @@ class _Parser:
     def _output(self) -> Output:
         output = self._data["output"]
         path = self._path(output["path"])
+        where = self._document.where(("output", "path"))
+        if path.suffix.lower() not in FORMATS:
+            self._problem(("output", "path"), f"{output['path']!r} has no suffix", expected=", ".join(FORMATS))
         dtype = DType.named(output.get("dtype", "keep"))
-        return Output(path, FORMATS[path.suffix.lower()], dtype, self._document.where(("output", "path")))
+        return Output(path, FORMATS.get(path.suffix.lower(), ""), dtype, where)

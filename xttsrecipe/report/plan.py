@@ -107,7 +107,7 @@ def _output(plan: Plan) -> str:
             "; ".join(f"{', '.join(names)} of {name}" for name, names in left.items() if names) or "nothing",
         ],
         ["size", f"{size_text(plan.nbytes)} of tensors; at most {size_text(plan.disk)} on disk"],
-        ["memory", f"at most {size_text(plan.memory)}, most of it torch itself"],
+        ["memory", f"about {size_text(plan.memory)}, most of it torch itself (its CPU build)"],
     ]
     return columns(rows)
 
