@@ -71,7 +71,12 @@ def run(what: Plan | Recipe, force: bool = False, on_bytes: Callable[[int], None
     made = what if isinstance(what, Plan) else make_plan(what)
     preflight.check(made, force)
     # Not at the top: importing torch takes a second or two, and only a run needs it.
-    from .execute import execute
+    try:
+        from .execute import execute
+    except ModuleNotFoundError as error:
+        raise XttsRecipeError(
+            Problem(f"a run needs {error.name}, which is not installed", hint="pip install torch (or its CPU build)")
+        ) from error
 
     return execute(made, on_bytes)
 
