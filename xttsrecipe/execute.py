@@ -85,7 +85,11 @@ class _OpenSource:
             raise CheckpointError(
                 Problem(f"cannot be read any more: {error.strerror or error}", Location(self._path))
             ) from error
-        self.check_unchanged()
+        try:
+            self.check_unchanged()
+        except CheckpointError:
+            os.close(self._descriptor)
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
