@@ -1,9 +1,8 @@
 """Merge Coqui XTTS-V2 checkpoints from a declarative recipe. The functions are described in ``xttsrecipe.api``."""
 
-__version__ = "0.1.0"
-
 from .api import inspect, load_recipe, make_plan, run
 from .errors import CheckpointError, OutputError, Problem, RecipeError, XttsRecipeError
+from .version import __version__
 
 __all__ = [
     "CheckpointError",
@@ -11,6 +10,7 @@ __all__ = [
     "Problem",
     "RecipeError",
     "XttsRecipeError",
+    "__version__",
     "inspect",
     "load_recipe",
     "make_plan",

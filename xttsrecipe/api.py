@@ -20,26 +20,34 @@ from typing import TYPE_CHECKING
 from . import checkpoints, plan, preflight, recipe
 from .errors import CheckpointError, Problem, XttsRecipeError
 from .plan import Plan
-from .recipe import Recipe, Setting
+from .recipe import Recipe
 from .specs import Header
 
 if TYPE_CHECKING:
     from .execute import Summary
 
+_RELATIVE = "paths in a recipe are relative to the recipe's folder; --set checkpoints.NAME=PATH names another place"
 
-def load_recipe(path: str | PathLike[str], settings: Sequence[str] = ()) -> Recipe:
+
+def load_recipe(
+    path: str | PathLike[str], settings: Sequence[str] = (), output: str | PathLike[str] | None = None
+) -> Recipe:
     """The recipe in a YAML file, checked against schema and semantics; opens no checkpoint.
 
-    ``settings`` change fields first, each ``FIELD=VALUE`` as after ``--set``; file names in them are relative to
-    the current directory. Raises RecipeError with every problem found, ValueError for a setting that is not of that
-    form.
+    ``settings`` change fields first, each ``FIELD=VALUE`` as after ``--set``, and ``output`` the output's path; file
+    names in them are relative to the current folder. Raises RecipeError with every problem found, ValueError for a
+    setting that is not of that form.
     """
-    return recipe.load_recipe(Path(path), [recipe.parse_setting(text) for text in settings])
+    changes = [recipe.parse_setting(text) for text in settings]
+    if output is not None:
+        changes.append(recipe.output_setting(Path(output)))
+    return recipe.load_recipe(Path(path), changes)
 
 
 def inspect(path: str | PathLike[str]) -> Header:
-    """The header of a checkpoint file: layout, version, tensors, metadata. Executes nothing of it. Raises
-    CheckpointError.
+    """The header of a checkpoint file: layout, version, tensors, metadata. Raises CheckpointError.
+
+    Executes nothing of the file, whatever is pickled in it.
     """
     return checkpoints.open_checkpoint(Path(path))
 
@@ -55,8 +63,10 @@ def make_plan(recipe: Recipe) -> Plan:
         try:
             headers.append(checkpoints.open_checkpoint(source.path))
         except CheckpointError as error:
-            # "FILE: is empty" becomes "FILE: source 'news' is empty".
-            problems += [replace(problem, what=f"source {source.name!r} {problem.what}") for problem in error.problems]
+            for problem in error.problems:
+                hint = problem.hint or (None if source.path.exists() else _RELATIVE)
+                # "FILE: is empty" becomes "FILE: source 'news' is empty".
+                problems.append(replace(problem, what=f"source {source.name!r} {problem.what}", hint=hint))
     if problems:
         raise CheckpointError(problems)
     return plan.make_plan(recipe, headers)
@@ -70,6 +80,11 @@ def run(what: Plan | Recipe, force: bool = False, on_bytes: Callable[[int], None
     """
     made = what if isinstance(what, Plan) else make_plan(what)
     preflight.check(made, force)
+    return execute_plan(made, on_bytes)
+
+
+def execute_plan(plan: Plan, on_bytes: Callable[[int], None]) -> Summary:
+    """``run`` for a plan whose preflight check has been made."""
     # Not at the top: importing torch takes a second or two, and only a run needs it.
     try:
         from .execute import execute
@@ -78,7 +93,4 @@ def run(what: Plan | Recipe, force: bool = False, on_bytes: Callable[[int], None
             Problem(f"a run needs {error.name}, which is not installed", hint="pip install torch (or its CPU build)")
         ) from error
 
-    return execute(made, on_bytes)
-
-
-__all__ = ["Header", "Plan", "Recipe", "Setting", "XttsRecipeError", "inspect", "load_recipe", "make_plan", "run"]
+    return execute(plan, on_bytes)

@@ -5,7 +5,6 @@ all.
 from __future__ import annotations
 
 import functools
-import os
 import platform
 import signal
 import sys
@@ -16,18 +15,21 @@ from typing import Annotated, NoReturn, ParamSpec
 
 import typer
 
-from . import __version__, api, preflight, validation
+from . import api, preflight, validation
 from .errors import ExitCode, Location, OutputError, Problem, XttsRecipeError
 from .patterns import PatternError
+from .plan import Plan
 from .recipe import parse_setting
 from .report import inspection
 from .report import plan as plan_report
-from .report.layout import size_text
+from .report.layout import printable, size_text
 from .report.plan_json import plan_json
 from .report.problems import problem_text, problems_text, relative
 from .report.progress import progress
+from .report.streams import discard, say, show
 from .schema import schema_text
 from .starter import starter_recipe
+from .version import __version__
 
 P = ParamSpec("P")
 
@@ -54,13 +56,13 @@ def _verb(function: Callable[P, None]) -> Callable[P, None]:
             function(*args, **kwargs)
             sys.stdout.flush()
         except XttsRecipeError as error:
-            _say(problems_text(error.problems))
+            say(problems_text(error.problems))
             raise typer.Exit(ExitCode.NO) from None
         except KeyboardInterrupt:
-            _say("interrupted; what was there before is as it was\n")
+            say("interrupted; what was there before is as it was\n")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
-        except BrokenPipeError:  # the reader of our output has seen enough
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except BrokenPipeError:  # the reader of our results has seen enough
+            discard(sys.stdout.fileno())
             raise typer.Exit(ExitCode.OK) from None
         except (typer.Exit, typer.BadParameter):
             raise
@@ -71,21 +73,13 @@ def _verb(function: Callable[P, None]) -> Callable[P, None]:
 
 
 def _report_bug() -> NoReturn:
-    _say(traceback.format_exc())
-    _say(
+    say(traceback.format_exc())
+    say(
         "\nThis is a bug in xttsrecipe, not a mistake of yours. Please report it, with the lines above, the command, "
         "the recipe and what 'xttsrecipe inspect' says of the checkpoints.\n"
         f"xttsrecipe {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
     )
     raise typer.Exit(ExitCode.BUG)
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(text)
-
-
-def _print(text: str) -> None:
-    sys.stdout.write(text)
 
 
 RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", show_default=False)]
@@ -108,14 +102,13 @@ OutputFile = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
-def _planned(recipe: Path, settings: list[str], output: Path | None) -> api.Plan:
-    settings = [*settings, *([f"output.path={output}"] if output else [])]
+def _planned(recipe: Path, settings: list[str], output: Path | None) -> Plan:
     try:
         for setting in settings:
             parse_setting(setting)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--set") from error
-    return api.make_plan(api.load_recipe(recipe, settings))
+    return api.make_plan(api.load_recipe(recipe, settings, output))
 
 
 @app.command()
@@ -135,13 +128,13 @@ def run(
     """
     plan = _planned(recipe, set_, output)
     for note in plan.notes:
-        _say(f"note: {note}\n")
+        say(f"note: {printable(note)}\n")
     preflight.check(plan, force)
     with progress(plan.nbytes) as on_bytes:
-        summary = api.run(plan, force, on_bytes)
+        summary = api.execute_plan(plan, on_bytes)
     rate = size_text(int(summary.nbytes / max(summary.seconds, 1e-9)))
     amount = f"{summary.tensors} tensors, {size_text(summary.nbytes)} in {summary.seconds:.1f} s ({rate}/s)"
-    _print(f"{relative(summary.output)}: {amount}\n")
+    show(f"{relative(summary.output)}: {amount}\n")
 
 
 @app.command()
@@ -159,13 +152,13 @@ def plan(
     """
     made = _planned(recipe, set_, output)
     if json:
-        _print(plan_json(made))
+        show(plan_json(made))
     elif keys:
-        _print(plan_report.plan_keys_text(made))
+        show(plan_report.plan_keys_text(made))
     else:
-        _print(plan_report.plan_text(made))
+        show(plan_report.plan_text(made))
     for problem in preflight.output_problems(made):
-        _say(f"run would be refused: {problem_text(problem)}")
+        say(f"run would be refused: {problem_text(problem)}")
 
 
 @app.command()
@@ -174,7 +167,7 @@ def validate(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH…", help="Recipes, or folders that are searched for .yaml and .yml files.", show_default=False
+            metavar="PATH", help="Recipes, or folders that are searched for .yaml and .yml files.", show_default=False
         ),
     ],
 ) -> None:
@@ -186,9 +179,9 @@ def validate(
     for result in validation.validate(paths):
         if result.problems:
             valid = False
-            _say(problems_text(result.problems))
+            say(problems_text(result.problems))
         else:
-            _print(f"{relative(result.file)}: valid, {result.extent}\n")
+            show(f"{relative(result.file)}: valid, {result.extent}\n")
     if not valid:
         raise typer.Exit(ExitCode.NO)
 
@@ -218,14 +211,14 @@ def inspect(
     header = api.inspect(checkpoint)
     try:
         if json:
-            _print(inspection.inspection_json(header, keys))
+            show(inspection.inspection_json(header, keys))
         elif keys is None:
-            _print(inspection.inspection_text(header))
+            show(inspection.inspection_text(header))
         else:
             text = inspection.inspection_keys_text(header, keys)
             if not text:
                 raise XttsRecipeError(Problem(f"no key matches {keys!r}", Location(str(checkpoint))))
-            _print(text)
+            show(text)
     except PatternError as error:
         raise typer.BadParameter(str(error), param_hint="--keys") from error
 
@@ -234,7 +227,7 @@ def inspect(
 @_verb
 def init(
     checkpoints: Annotated[
-        list[Path], typer.Argument(metavar="CHECKPOINT…", help="The checkpoints to merge.", show_default=False)
+        list[Path], typer.Argument(metavar="CHECKPOINT", help="The checkpoints to merge.", show_default=False)
     ],
     output: Annotated[
         Path | None,
@@ -247,7 +240,7 @@ def init(
     headers = [api.inspect(path) for path in checkpoints]
     text = starter_recipe(headers, output.parent if output else Path())
     if output is None:
-        _print(text)
+        show(text)
         return
     try:
         with output.open("x", encoding="utf-8") as file:
@@ -258,19 +251,19 @@ def init(
         ) from None
     except OSError as error:
         raise OutputError(Problem(f"cannot be written: {error.strerror or error}", Location(str(output)))) from error
-    _say(f"wrote {output}; see what it does with: xttsrecipe plan {output}\n")
+    say(f"wrote {output}; see what it does with: xttsrecipe plan {output}\n")
 
 
 @app.command()
 @_verb
 def schema() -> None:
     """Print the JSON schema of recipes, for editors and other tools."""
-    _print(schema_text())
+    show(schema_text())
 
 
 def _version(wanted: bool) -> None:
     if wanted:
-        _print(f"xttsrecipe {__version__}\n")
+        show(f"xttsrecipe {__version__}\n")
         raise typer.Exit
 
 

@@ -6,6 +6,7 @@ checkpoints' size.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 import warnings
@@ -22,9 +23,10 @@ with warnings.catch_warnings():
 from .errors import CheckpointError, Location, OutputError, Problem
 from .gather import gather
 from .methods import METHODS
-from .plan import CHUNK_BYTES, Plan, Step
+from .plan import CHUNK_BYTES, Plan
 from .positional import read_at
 from .specs import DType, FileStamp, Header, StoredTensor
+from .steps import Step
 from .writers import Writer, atomic_output, open_writer
 
 
@@ -47,7 +49,7 @@ def execute(plan: Plan, on_bytes: Callable[[int], None] = lambda count: None) ->
     """
     output = plan.recipe.output.path
     started = time.perf_counter()
-    with ExitStack() as stack, torch.inference_mode():
+    with ExitStack() as stack, torch.inference_mode(), _one_thread():
         sources = [stack.enter_context(_OpenSource(header)) for header in plan.headers]
         lane = _Lane()
         try:
@@ -69,6 +71,17 @@ def execute(plan: Plan, on_bytes: Callable[[int], None] = lambda count: None) ->
                 )
             ) from error
     return Summary(output, len(plan.steps), plan.nbytes, size, time.perf_counter() - started)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Pieces are too small to share: on a busy machine torch's threads would wait for each other at every step."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 class _OpenSource:

@@ -12,10 +12,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from . import __version__
 from .errors import Problem
 from .recipe import Recipe
 from .specs import Header
+from .version import __version__
 from .xtts import architecture
 
 PROVENANCE = "xttsrecipe"

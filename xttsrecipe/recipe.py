@@ -9,7 +9,7 @@ import math
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -100,11 +100,12 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One ``--set PATH=VALUE``: a field of the recipe and what it becomes. Relative file names are the caller's."""
+    """A field of the recipe and what it becomes; relative file names are the caller's. ``origin``: as it was given."""
 
     path: tuple[str, ...]
     value: Any
     text: str
+    origin: str
 
     @property
     def names_a_file(self) -> bool:
@@ -117,8 +118,13 @@ def parse_setting(text: str) -> Setting:
     if not match:
         raise ValueError(f"{text!r} is not of the form FIELD=VALUE, as in checkpoints.news=/data/news.pth")
     path = tuple(part.strip('"') for part in re.findall(r'"[^"]*"|[^."]+', match[1]))
-    setting = Setting(path, match[2], text)
-    return setting if setting.names_a_file else Setting(path, parse_value(match[2]), text)
+    setting = Setting(path, match[2], text, f"--set {text}")
+    return setting if setting.names_a_file else replace(setting, value=parse_value(match[2]))
+
+
+def output_setting(path: Path) -> Setting:
+    """What ``-o FILE`` means."""
+    return Setting(("output", "path"), str(path), f"output.path={path}", f"-o {path}")
 
 
 def load_recipe(path: Path, settings: Sequence[Setting] = ()) -> Recipe:
@@ -133,18 +139,18 @@ def load_recipe(path: Path, settings: Sequence[Setting] = ()) -> Recipe:
 
 
 def _with_setting(document: Document, setting: Setting) -> Document:
-    path, value = setting.path, setting.value
+    path, value, origin = setting.path, setting.value, Location(setting.origin)
     if setting.names_a_file:
         value = str(Path.cwd() / _expanded(value))
-        known = document.data.get("checkpoints") if isinstance(document.data, dict) else None
-        if (
-            path[0] == "checkpoints"
-            and len(path) == 2
-            and isinstance(known, dict)
-            and isinstance(known.get(path[1]), dict)
-        ):
+    known = document.data.get("checkpoints") if isinstance(document.data, dict) else None
+    if path[0] == "checkpoints" and len(path) > 1 and isinstance(known, dict):
+        if path[1] not in known:
+            # A new source would change every weight; a typo must not do that.
+            what = f"no source named {path[1]!r}{did_you_mean(path[1], known)}"
+            raise RecipeError(Problem(what, origin, expected=f"one of {', '.join(map(str, known))}"))
+        if len(path) == 2 and isinstance(known[path[1]], dict):
             path = (*path, "path")  # the digest beside it still holds
-    return document.with_value(path, value, Location(f"--set {setting.text}"))
+    return document.with_value(path, value, origin)
 
 
 def _expanded(text: str) -> Path:
@@ -191,10 +197,16 @@ class _Parser:
     def _sources(self) -> Iterator[Source]:
         for name, entry in self._data["checkpoints"].items():
             text, digest = (entry, None) if isinstance(entry, str) else (entry["path"], entry.get("sha256"))
-            yield Source(name, self._path(text), digest and digest.lower(), self._document.where(("checkpoints", name)))
+            path: Path_ = ("checkpoints", name)
+            yield Source(name, self._file_name(text, path), digest and digest.lower(), self._document.where(path))
 
-    def _path(self, text: str) -> Path:
+    def _file_name(self, text: str, where: Path_) -> Path:
         path = self._file.parent / _expanded(text)
+        try:
+            os.fsencode(path)
+        except UnicodeEncodeError:
+            self._problem(where, f"{text!r} cannot be the name of a file")
+            return path
         # recipes/../merged reads better as merged, but is another folder if recipes is a symbolic link.
         tidy = Path(os.path.normpath(path))
         return tidy if os.path.realpath(tidy) == os.path.realpath(path) else path
@@ -291,7 +303,7 @@ class _Parser:
 
     def _output(self) -> Output:
         output = self._data["output"]
-        path = self._path(output["path"])
+        path = self._file_name(output["path"], ("output", "path"))
         where = self._document.where(("output", "path"))
         if path.suffix.lower() not in FORMATS:
             self._problem(("output", "path"), f"{output['path']!r} has no suffix", expected=", ".join(FORMATS))

@@ -118,6 +118,8 @@ def _type(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
     hint = "remove the key, or give it a value" if error.instance is None else None
     if isinstance(error.instance, str) and error.validator_value in ("number", "boolean"):
         hint = "write it without quotes, and with a point in a number"
+    if isinstance(error.instance, (int, float)) and error.validator_value == "string":
+        hint = "write it in quotes"
     yield Problem(
         f"expected {_TYPES[error.validator_value]}, found {_shown(error.instance)}",
         document.where(path),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from .report.layout import size_text
+from .document import parse_value
+from .errors import Location, Problem, RecipeError
+from .report.layout import printable, size_text
 from .report.plan import training_text, version_text
 from .specs import Header
 
@@ -39,20 +40,23 @@ metadata:
   from: {first}
 
 output:
-  path: {name}.pth
+  path: {name}_merged.pth
   dtype: keep  # or float32, float16, bfloat16
 """
 
 
 def starter_recipe(headers: Sequence[Header], folder: Path) -> str:
-    """A recipe in YAML that merges these checkpoints in equal parts; file names are relative to ``folder``."""
+    """A recipe in YAML that merges these checkpoints in equal parts; file names are relative to ``folder``.
+
+    Raises RecipeError for a file whose name a recipe cannot say.
+    """
     names = _names([header.path for header in headers])
     checkpoints, weights = [], []
     share = round(1 / len(names), 4)
     for position, (name, header) in enumerate(zip(names, headers, strict=True)):
         facts = [f"{header.layout} layout", version_text(header), size_text(header.stamp.size), training_text(header)]
-        checkpoints.append(f"  # {', '.join(fact for fact in facts if fact != '-')}")
-        checkpoints.append(f"  {name}: {_scalar(_relative(header.path, folder))}")
+        checkpoints.append(f"  # {printable(', '.join(fact for fact in facts if fact != '-'))}")
+        checkpoints.append(f"  {name}: {_quoted(_relative(header.path, folder))}")
         last = position == len(names) - 1
         weights.append(f"  {name}: {round(1 - share * position, 4) if last else share:g}")
     return _TEMPLATE.format(
@@ -69,8 +73,9 @@ def _names(paths: Sequence[Path]) -> list[str]:
     names: list[str] = []
     for path in paths:
         stem = path.absolute().parent.name if path.stem in ("model", "best_model") else path.stem
-        name = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_") or "model"
-        name = name if re.match(r"[A-Za-z_]", name) else f"model_{name}"
+        name = re.sub(r"[^A-Za-z0-9_-]+", "_", stem).strip("_-") or "model"
+        # A word that YAML takes for something else (true, null) or a number is no name.
+        name = name if re.match(r"[A-Za-z_]", name) and parse_value(name) == name else f"model_{name}"
         base, number = name, 2
         while name in names:
             name, number = f"{base}_{number}", number + 1
@@ -79,12 +84,18 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 
 def _relative(path: Path, folder: Path) -> str:
+    if "${" in str(path):
+        raise RecipeError(Problem("has ${ in its name, which recipes replace", Location(str(path)), hint="rename it"))
     try:
-        return Path(os.path.relpath(path.absolute(), folder.absolute())).as_posix()
+        # Resolved, as the system resolves the recipe's folder when it follows a relative name from there.
+        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
     except ValueError:  # another drive
         return path.absolute().as_posix()
 
 
-def _scalar(text: str) -> str:
-    """``text`` as a YAML value: plain where that is safe, else quoted (JSON strings are YAML)."""
-    return text if re.fullmatch(r"[A-Za-z0-9_./][A-Za-z0-9_./-]*", text) else json.dumps(text)
+def _quoted(text: str) -> str:
+    """``text`` as a YAML value: plain where that is safe, else in double quotes."""
+    if re.fullmatch(r"[A-Za-z0-9_./][A-Za-z0-9_./-]*", text) and parse_value(text) == text:
+        return text
+    escapes = {'"': '\\"', "\\": "\\\\"}
+    return '"' + "".join(escapes.get(c, c if c.isprintable() else f"\\U{ord(c):08x}") for c in text) + '"'

@@ -28,9 +28,7 @@ def validate(paths: Sequence[Path]) -> Iterator[Validation]:
         if not path.is_dir():
             yield _validated(path)
             continue
-        recipes = sorted(
-            found for found in path.rglob("*") if found.suffix in (".yaml", ".yml") and not _hidden(found, path)
-        )
+        recipes = sorted(found for found in path.rglob("*") if _is_recipe(found, path))
         if not recipes:
             yield Validation(
                 path,
@@ -40,8 +38,9 @@ def validate(paths: Sequence[Path]) -> Iterator[Validation]:
         yield from map(_validated, recipes)
 
 
-def _hidden(found: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in found.relative_to(folder).parts)
+def _is_recipe(found: Path, folder: Path) -> bool:
+    hidden = any(part.startswith(".") for part in found.relative_to(folder).parts)
+    return found.suffix in (".yaml", ".yml") and not hidden and found.is_file()
 
 
 def _validated(path: Path) -> Validation:

@@ -95,9 +95,7 @@ def _cannot_open(path: Path, error: Exception) -> CheckpointError:
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
     hint = None
     if isinstance(error, FileNotFoundError):
-        hint = "paths in a recipe are relative to the recipe's folder; --set checkpoints.NAME=PATH names another place"
-        if "${" in str(path):
-            hint = "set the environment variable that its path names"
+        hint = "set the environment variable that its path names" if "${" in str(path) else None
     elif isinstance(error, PermissionError):
         hint = "ask for read permission (chmod u+r), or copy the file to a place of your own"
     return _refused(path, f"cannot be read: {reason}", hint=hint)

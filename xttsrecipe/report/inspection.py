@@ -78,7 +78,7 @@ def _extra(header: Header) -> list[list[str]]:
         rows.append(["training-only tensors (dvae, spectrograms)", f"{count} tensors", size])
     if header.leftovers:
         rows.append(["tied copies from inference", f"{len(header.leftovers)} tensors", "-"])
-    rows += [[name, "-", size_text(nbytes)] for name, nbytes in header.bulk.items()]
+    rows += [[name, "-", size_text(nbytes) if nbytes else "-"] for name, nbytes in header.bulk.items()]
     return rows
 
 

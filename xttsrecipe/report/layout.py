@@ -1,4 +1,4 @@
-"""Columns, sizes and counts as people read them."""
+"""Columns, sizes, counts and foreign text as people read them."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 
 def size_text(nbytes: int) -> str:
     """``1.87 GB``: decimal units, three digits."""
-    return f"{_scaled(nbytes, ('B', 'KB', 'MB', 'GB', 'TB'))}"
+    return _scaled(nbytes, ("B", "KB", "MB", "GB", "TB"))
 
 
 def count_text(count: int) -> str:
-    """``466.9 M``: for numbers of parameters."""
+    """``467 M``: for numbers of parameters, three digits."""
     return _scaled(count, ("", "K", "M", "G", "T")).rstrip()
 
 
@@ -23,9 +23,23 @@ def _scaled(number: float, units: Sequence[str]) -> str:
     return f"{number:.3g} {units[-1]}"
 
 
+def counted(count: int, noun: str) -> str:
+    """``1 tensor``, ``2 tensors``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def printable(text: str) -> str:
+    """Text from a file as one line that does nothing to a terminal: control characters and the like are escaped."""
+    return "".join(character if character.isprintable() else _escaped(character) for character in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
 def columns(rows: Iterable[Sequence[str]], right: Sequence[int] = (), indent: str = "  ") -> str:
     """Rows as aligned columns, two spaces apart; those in ``right`` are aligned to the right."""
-    rows = [list(row) for row in rows]
+    rows = [list(map(printable, row)) for row in rows]
     if not rows:
         return ""
     widths = [max(len(row[index]) for row in rows) for index in range(len(rows[0]))]

@@ -7,22 +7,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..metadata import left_behind
-from ..plan import Plan, Step, rules_of
+from ..plan import Plan, rules_of
 from ..recipe import Merge, Take
 from ..specs import Header, shape_text
-from .layout import columns, count_text, size_text
+from ..steps import Step
+from .layout import columns, count_text, counted, printable, size_text
 from .problems import relative
 
 
 def plan_text(plan: Plan) -> str:
     """The plan on a page: sources, what each rule decides, the output and what the run needs."""
     recipe = plan.recipe
-    sections = [recipe.name + (f": {' '.join(recipe.description.split())}" if recipe.description else "")]
+    title = f"{recipe.name}: {' '.join(recipe.description.split())}" if recipe.description else recipe.name
+    sections = [printable(title)]
     sections.append("sources\n" + _sources(plan))
     sections.append(_decisions(plan))
     sections.append("output\n" + _output(plan))
     if plan.notes:
-        sections.append("notes\n" + "\n".join(f"  {note}" for note in plan.notes))
+        sections.append("notes\n" + "\n".join(f"  {printable(note)}" for note in plan.notes))
     return "\n\n".join(sections) + "\n"
 
 
@@ -43,6 +45,7 @@ def _sources(plan: Plan) -> str:
 
 
 def version_text(header: Header) -> str:
+    """``XTTS v2.0.3``, or what else the checkpoint is."""
     if header.layout == "plain":
         return "not XTTS"
     return f"XTTS {header.version or 'of unknown version'}"
@@ -71,11 +74,18 @@ def _decisions(plan: Plan) -> str:
         )
     rows.append(["  in all", *_amounts(plan.steps), ""])
     text = columns(rows, right=(1, 2, 3), indent="")
-    whole = [step for step in plan.steps if step.method == "from" and not step.spec.dtype.averages]
-    if whole and len(plan.headers) > 1:
-        names = ", ".join(sorted({plan.recipe.sources[step.sources[0]].name for step in whole}))
-        text += f"\n  {len(whole)} of them hold integers or booleans, which are never averaged: taken from {names}"
-    return text
+    return text + _integers(plan)
+
+
+def _integers(plan: Plan) -> str:
+    """A line on the tensors that weights would decide, were they not of integers."""
+    taken = {rule.pattern for rule in plan.recipe.rules if isinstance(rule.decision, Take)}
+    steps = [step for step in plan.steps if not step.spec.dtype.averages and step.method == "from"]
+    steps = [step for step in steps if step.rule not in taken]
+    if len(plan.headers) == 1 or not steps:
+        return ""
+    names = ", ".join(sorted({plan.recipe.sources[step.sources[0]].name for step in steps}))
+    return f"\n  of these, {counted(len(steps), 'tensor')} of integers or booleans, never averaged: from {names}"
 
 
 def _amounts(steps: Sequence[Step]) -> list[str]:
@@ -84,6 +94,7 @@ def _amounts(steps: Sequence[Step]) -> list[str]:
 
 
 def decision_text(decision: Take | Merge, plan: Plan) -> str:
+    """What a rule or the global weights say: ``from news``, ``linear: news 0.6, audiobook 0.4``."""
     names = [source.name for source in plan.recipe.sources]
     if isinstance(decision, Take):
         return f"from {names[decision.source]}"
@@ -91,6 +102,7 @@ def decision_text(decision: Take | Merge, plan: Plan) -> str:
 
 
 def weights_text(names: Sequence[str], weights: Sequence[float]) -> str:
+    """``news 0.6, audiobook 0.4``; six digits."""
     return ", ".join(f"{name} {weight:.6g}" for name, weight in zip(names, weights, strict=True))
 
 
@@ -124,8 +136,10 @@ def dtype_changes(plan: Plan) -> Counter[tuple[str, str]]:
 
 def _dtypes(plan: Plan) -> str:
     kinds = Counter(str(step.spec.dtype) for step in plan.steps)
-    text = ", ".join(f"{dtype} ({count} tensors)" for dtype, count in kinds.most_common())
-    changes = ", ".join(f"{old} to {new} in {count} inputs" for (old, new), count in dtype_changes(plan).most_common())
+    text = ", ".join(f"{dtype} ({counted(count, 'tensor')})" for dtype, count in kinds.most_common())
+    changes = ", ".join(
+        f"{old} to {new} in {counted(count, 'input')}" for (old, new), count in dtype_changes(plan).most_common()
+    )
     return f"{text}; {'changes: ' + changes if changes else 'none changes'}"
 
 
@@ -141,6 +155,7 @@ def _metadata(plan: Plan) -> str:
 
 
 def loss_text(loss: Any) -> str:
+    """``2.41``, or ``train_loss 2.41, eval_loss 2.73``."""
     if isinstance(loss, dict):
         return ", ".join(f"{name} {loss_text(value)}" for name, value in loss.items())
     return f"{loss:.6g}" if isinstance(loss, float) else str(loss)
@@ -164,6 +179,7 @@ def _rule_text(step: Step) -> str:
 
 
 def step_text(step: Step, plan: Plan) -> str:
+    """What a tensor is made from: ``from news``, ``linear: news 0.6, audiobook 0.4``."""
     names = [plan.recipe.sources[source].name for source in step.sources]
     if step.method in ("from", "carried"):
         return f"from {names[0]}"

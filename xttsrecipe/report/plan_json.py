@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..metadata import PROVENANCE
-from ..plan import Plan, Step, rules_of
+from ..plan import Plan, rules_of
 from ..recipe import Merge, Source, Take
 from ..specs import Header
+from ..steps import Step
 from .json_text import json_text
 from .plan import dtype_changes
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ..errors import Location, Problem
+from .layout import printable
 
 _MAX_DETAILS = 12
 
@@ -16,35 +17,36 @@ def problems_text(problems: Iterable[Problem]) -> str:
 
 
 def problem_text(problem: Problem) -> str:
-    lines = [f"{_place(problem.where)}: {problem.what}" if problem.where else problem.what]
+    """One problem, ending in a line break; the excerpt of the file only where it has a line and a column."""
+    what = printable(problem.what)
+    lines = [f"{printable(str(problem.where))}: {what}" if problem.where else what]
     if problem.where:
         lines += _excerpt(problem.where)
-    lines += [f"    {detail}" for detail in problem.details[:_MAX_DETAILS]]
+    lines += [f"    {printable(detail)}" for detail in problem.details[:_MAX_DETAILS]]
     if len(problem.details) > _MAX_DETAILS:
         lines.append(f"    … and {len(problem.details) - _MAX_DETAILS} more")
     for label, text in (("found", problem.found), ("expected", problem.expected), ("help", problem.hint)):
         if text:
-            lines.append(f"  {label}: {text}")
+            lines.append(f"  {label}: {printable(text)}")
     return "\n".join(lines) + "\n"
-
-
-def _place(where: Location) -> str:
-    return str(where).replace("\n", "\\n")
 
 
 def _excerpt(where: Location) -> list[str]:
     if where.text is None or where.line is None or where.column is None:
         return []
     number = f"{where.line:>5} | "
-    # A tab is one character to the file and several on the screen: show it as one space.
-    text = where.text.replace("\t", " ")
-    room = max(len(text) - where.column + 1, 1)
-    return [number + text, " " * (len(number) - 2) + "| " + " " * (where.column - 1) + "^" * min(where.length, room)]
+    before = printable(where.text[: where.column - 1])
+    meant = printable(where.text[where.column - 1 :][: where.length])
+    after = printable(where.text[where.column - 1 + where.length :])
+    return [
+        number + before + meant + after,
+        " " * (len(number) - 2) + "| " + " " * len(before) + "^" * max(len(meant), 1),
+    ]
 
 
 def relative(path: Path) -> str:
-    """A path as short as the reader's place allows."""
+    """A path as short as the reader's place allows, fit to print."""
     try:
-        return str(path.relative_to(Path.cwd()))
+        return printable(str(path.relative_to(Path.cwd())))
     except ValueError:
-        return str(path)
+        return printable(str(path))

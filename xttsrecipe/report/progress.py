@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from .layout import size_text
+from .streams import say
 
 _SECONDS_BETWEEN_LINES = 5.0
 
@@ -35,7 +36,7 @@ def _bar(total: int) -> Iterator[Callable[[int], None]]:
 def _lines(total: int) -> Iterator[Callable[[int], None]]:
     started = last = time.monotonic()
     done = 0
-    print(f"merging: {size_text(total)} to write", file=sys.stderr, flush=True)  # noqa: T201
+    say(f"merging: {size_text(total)} to write\n")
 
     def advance(count: int) -> None:
         nonlocal done, last
@@ -45,9 +46,7 @@ def _lines(total: int) -> Iterator[Callable[[int], None]]:
             last = now
             rate = done / (now - started)
             left = (total - done) / rate
-            done_text = f"{done / total:.0%}, {size_text(done)} of {size_text(total)}"
-            print(  # noqa: T201
-                f"merging: {done_text}, {size_text(int(rate))}/s, {left:.0f} s left", file=sys.stderr, flush=True
-            )
+            amount = f"{done / total:.0%}, {size_text(done)} of {size_text(total)}"
+            say(f"merging: {amount}, {size_text(int(rate))}/s, {left:.0f} s left\n")
 
     yield advance
