@@ -1,7 +1,7 @@
 """YAML text to data, with the line and column of every key and value.
 
-Owns the syntax of recipes: YAML's core schema (1.2: ``no`` is text, ``1e-3`` is a number), one document, no
-duplicate keys, no tags, bounded aliases. Knows nothing of what a recipe means.
+Owns the form of a recipe file: UTF-8, one document, no duplicate keys, bounded size, depth and aliases. What a scalar
+means is ``yaml_syntax``'s; what a recipe means is ``recipe``'s.
 """
 
 from __future__ import annotations
@@ -15,22 +15,14 @@ from typing import Any
 import yaml
 
 from .errors import Location, Problem, RecipeError
+from .yaml_syntax import Loader, explain, scalar
 
 # (key or index, …) from the root to a node.
 Path_ = tuple[str | int, ...]
 
-_MAX_BYTES = 1 << 20
+_MAX_BYTES = 1 << 16
 _MAX_NODES = 20_000
 _MAX_DEPTH = 50
-
-# YAML 1.2 core schema, https://yaml.org/spec/1.2.2/#1032-tag-resolution
-_NULL = re.compile(r"(~|null|Null|NULL|)\Z")
-_BOOL = re.compile(r"(true|True|TRUE|false|False|FALSE)\Z")
-_INT = re.compile(r"[-+]?[0-9]+\Z")
-_OTHER_INT = re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
-_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
-_INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)\Z")
-_NAN = re.compile(r"\.(nan|NaN|NAN)\Z")
 
 _CHECKPOINT_MAGIC = (b"PK\x03\x04", b"\x80\x02")
 
@@ -105,7 +97,7 @@ def read_document(path: Path) -> Document:
             Problem(
                 "is too big for a recipe",
                 Location(file),
-                found="more than 1 MiB",
+                found="more than 64 KiB",
                 expected="a YAML file of a page or two",
             )
         )
@@ -161,16 +153,14 @@ class _Builder:
     def _compose(self) -> yaml.Node | None:
         loader = None
         try:
-            loader = yaml.SafeLoader(self._text)
+            loader = Loader(self._text)
             return loader.get_single_node()
         except yaml.MarkedYAMLError as error:
             raise self._syntax_error(error) from error
         except yaml.YAMLError as error:  # the reader's: a character that YAML does not allow
             position = getattr(error, "position", 0)
-            line, column = (
-                self._text.count("\n", 0, position),
-                position - self._text.rfind("\n", 0, position) - 1,
-            )
+            line = self._text.count("\n", 0, position)
+            column = position - self._text.rfind("\n", 0, position) - 1
             character = self._text[position : position + 1]
             raise RecipeError(
                 Problem(f"YAML does not allow the character {character!r}", self._at(line, column))
@@ -186,22 +176,12 @@ class _Builder:
         if self._nodes > _MAX_NODES or depth > _MAX_DEPTH:
             raise self._error("its aliases expand to far more than a recipe holds, or it is nested too deeply", node)
         self._values.setdefault(path, self._where(node))
-        if not node.tag.startswith("tag:yaml.org,2002:") or self._is_tagged(node):
-            raise self._error(
-                f"tags have no meaning here: {node.tag.replace('tag:yaml.org,2002:', '!!')}",
-                node,
-                hint="write the value without the tag",
-            )
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path, depth)
         if isinstance(node, yaml.SequenceNode):
             return [self._data(item, (*path, index), depth + 1) for index, item in enumerate(node.value)]
-        return self._scalar(node)
-
-    def _is_tagged(self, node: yaml.Node) -> bool:
-        """Whether the file spells out a tag: the composer puts one on every node."""
-        mark = node.start_mark
-        return bool(self._text[mark.index : mark.index + 1] == "!")
+        assert isinstance(node, yaml.ScalarNode)
+        return scalar(node)
 
     def _mapping(self, node: yaml.MappingNode, path: Path_, depth: int) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
@@ -222,26 +202,6 @@ class _Builder:
             mapping[key] = self._data(value_node, below, depth + 1)
         return mapping
 
-    def _scalar(self, node: yaml.Node) -> Any:
-        text: str = node.value
-        if getattr(node, "style", None):
-            return text  # quoted, or a block: always text
-        if _NULL.match(text):
-            return None
-        if _BOOL.match(text):
-            return text.lower() == "true"
-        if _INT.match(text) and len(text) < 400:
-            return int(text)
-        if _OTHER_INT.match(text):
-            return int(text, 0)
-        if _FLOAT.match(text):
-            return float(text)
-        if _INFINITY.match(text):
-            return float(text.replace(".", ""))
-        if _NAN.match(text):
-            return float("nan")
-        return text
-
     def _where(self, node: yaml.Node) -> Location:
         start, end = node.start_mark, node.end_mark
         same_line = isinstance(node, yaml.ScalarNode) and end.line == start.line
@@ -256,44 +216,9 @@ class _Builder:
         return RecipeError(Problem(what, self._where(node) if node else Location(self._file), hint=hint))
 
     def _syntax_error(self, error: yaml.MarkedYAMLError) -> RecipeError:
-        mark = error.problem_mark or error.context_mark
+        mark, what, hint = explain(error, self._lines)
         where = self._at(mark.line, mark.column) if mark else Location(self._file)
-        what, hint = _explain(error, where.text or "", self._text)
         return RecipeError(Problem(what, where, hint=hint))
-
-
-def _explain(error: yaml.MarkedYAMLError, line: str, text: str) -> tuple[str, str | None]:
-    """PyYAML's message, or a better one for what happens in recipes."""
-    problem, context = error.problem or "", error.context or ""
-    starts = line.strip().removeprefix("- ")
-    if "alias" in context or "undefined alias" in problem:
-        return (
-            "YAML reads a word that starts with * as an alias",
-            "quote patterns that start with *: " + _quoted(starts),
-        )
-    if "'\\t'" in problem or ("\t" in line[: len(line) - len(line.lstrip())]):
-        return "a tab where YAML wants spaces", "indent with spaces"
-    if re.search(r"character '[@`%]'", problem):
-        return (
-            f"YAML gives {starts[:1]} at the start of a word another meaning",
-            f"quote patterns that start with {starts[:1]}: {_quoted(starts)}",
-        )
-    if "but found another document" in problem:
-        return (
-            "there are several documents in this file",
-            "keep one recipe per file: remove the '---' and what follows it",
-        )
-    if "anchor" in problem or "anchor" in context:
-        return f"YAML: {problem}", "quote text that starts with &"
-    if starts.startswith(("{", "[")) and "expected" in problem:
-        return f"YAML: {problem}", f"quote patterns that start with {starts[:1]}"
-    return f"YAML: {', '.join(part for part in (context, problem) if part)}", None
-
-
-def _quoted(line: str) -> str:
-    """A line of the file with its key in quotes, as it should have been written."""
-    key, colon, rest = line.partition(":")
-    return f'"{key}"{colon}{rest}' if colon else f'"{line}"'
 
 
 def join_path(path: Sequence[str | int]) -> str:

@@ -80,10 +80,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def nearest(name: str, known: Iterable[str], count: int = 3) -> list[str]:
-    """The known names most like ``name``, best first; capitals do not matter."""
-    by_folded = {str(candidate).casefold(): str(candidate) for candidate in known}
-    return [by_folded[hit] for hit in difflib.get_close_matches(name.casefold(), by_folded, count, cutoff=0.6)]
+def nearest(name: str, known: Iterable[str], count: int = 3, cutoff: float = 0.6) -> list[str]:
+    """The known names most like ``name`` (1: equal), best first; capitals do not matter."""
+    by_folded: dict[str, list[str]] = {}
+    for candidate in map(str, known):
+        by_folded.setdefault(candidate.casefold(), []).append(candidate)
+    hits = difflib.get_close_matches(name.casefold(), by_folded, count, cutoff)
+    return [candidate for hit in hits for candidate in by_folded[hit]][:count]
 
 
 def listed(names: Sequence[str]) -> str:

@@ -7,6 +7,7 @@ checkpoints' size.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 import warnings
@@ -20,14 +21,14 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="Failed to initialize NumPy", category=UserWarning)
     import torch
 
-from .errors import CheckpointError, Location, OutputError, Problem
+from .errors import CheckpointError, Location, Problem
 from .gather import gather
 from .methods import METHODS
-from .plan import CHUNK_BYTES, Plan
+from .plan import Plan, piece_elements
 from .positional import read_at
 from .specs import DType, FileStamp, Header, StoredTensor
 from .steps import Step
-from .writers import Writer, atomic_output, open_writer
+from .writers import atomic_output, open_writer, writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,24 +53,20 @@ def execute(plan: Plan, on_bytes: Callable[[int], None] = lambda count: None) ->
     with ExitStack() as stack, torch.inference_mode(), _one_thread():
         sources = [stack.enter_context(_OpenSource(header)) for header in plan.headers]
         lane = _Lane()
-        try:
-            with atomic_output(output) as file:
+        with atomic_output(output) as file:
+            with writing(output):
                 writer = open_writer(plan, file)
-                for step in plan.steps:
-                    _run_step(step, sources, lane, writer, on_bytes)
-                for source in sources:
-                    source.check_unchanged()
+            for step in plan.steps:
+                for name, position, data in _pieces_of(step, sources, lane):
+                    with writing(output):
+                        writer.write(name, position, data)
+                    on_bytes(len(data))
+            for source in sources:
+                source.check_unchanged()
+            with writing(output):
                 writer.finish()
                 file.flush()
-                size = os.fstat(file.fileno()).st_size
-        except OSError as error:
-            raise OutputError(
-                Problem(
-                    f"cannot be written: {error.strerror or error}",
-                    Location(str(output)),
-                    hint="the old output, if there was one, is as it was; make room or choose another place with -o",
-                )
-            ) from error
+            size = os.fstat(file.fileno()).st_size
     return Summary(output, len(plan.steps), plan.nbytes, size, time.perf_counter() - started)
 
 
@@ -149,7 +146,7 @@ class _Lane:
         nbytes = count * dtype.itemsize
         buffer = self._buffers.get(use)
         if buffer is None or len(buffer) < nbytes:
-            buffer = self._buffers[use] = bytearray(max(nbytes, CHUNK_BYTES))
+            buffer = self._buffers[use] = bytearray(nbytes)
         elements = torch.frombuffer(buffer, dtype=torch.uint8, count=nbytes).view(getattr(torch, dtype.label))
         return elements, memoryview(buffer)[:nbytes]
 
@@ -174,25 +171,26 @@ class _Input:
         return elements
 
 
-def _run_step(
-    step: Step, sources: Sequence[_OpenSource], lane: _Lane, writer: Writer, on_bytes: Callable[[int], None]
-) -> None:
+def _pieces_of(step: Step, sources: Sequence[_OpenSource], lane: _Lane) -> Iterator[tuple[str, int, memoryview]]:
+    """The finished bytes of one tensor, in pieces: its name, the position in it, the bytes (valid until the next)."""
     inputs = [
         _Input(tensor, sources[source], lane, index)
         for index, (source, tensor) in enumerate(zip(step.sources, step.inputs, strict=True))
     ]
-    for start, stop in _pieces(step):
+    for start, stop in _ranges(step):
         merged = _merged(step, [tensor.read(start, stop) for tensor in inputs], lane)
         result, data = lane.tensor(("write", 0), stop - start, step.spec.dtype)
         result.copy_(merged)
-        writer.write(step.name, start * step.spec.dtype.itemsize, data)
-        on_bytes(len(data))
+        if merged.dtype != result.dtype and step.spec.dtype in (DType.FLOAT16, DType.BFLOAT16):
+            # Which NaN a conversion gives depends on the processor.
+            result.masked_fill_(merged.isnan(), math.nan)
+        yield step.name, start * step.spec.dtype.itemsize, data
 
 
-def _pieces(step: Step) -> Iterator[tuple[int, int]]:
+def _ranges(step: Step) -> Iterator[tuple[int, int]]:
     """The elements of a tensor piece by piece; all at once where the method needs it whole."""
     numel = step.spec.numel
-    size = CHUNK_BYTES // max(tensor.spec.dtype.itemsize for tensor in step.inputs)
+    size = piece_elements(step)
     if step.method in METHODS and not METHODS[step.method].elementwise:
         size = max(numel, 1)
     for start in range(0, numel, size):
@@ -208,7 +206,8 @@ def _merged(step: Step, pieces: Sequence[torch.Tensor], lane: _Lane) -> torch.Te
 
 
 def _bits(piece: torch.Tensor) -> torch.Tensor:
-    return piece.view(torch.uint8)
+    nbytes = piece.numel() * piece.element_size()
+    return piece.view(torch.int64 if nbytes % 8 == 0 and piece.storage_offset() == 0 else torch.uint8)
 
 
 def _widened(step: Step, pieces: Sequence[torch.Tensor], lane: _Lane) -> list[torch.Tensor]:

@@ -6,10 +6,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from .plan import SPAN_BYTES
 from .specs import StoredTensor, span
-
-# What is read at once to pick elements from: enough for the tensors of any XTTS, bounded for any other.
-SPAN_BYTES = 16 << 20
 
 ReadAt = Callable[[StoredTensor, int, memoryview], None]
 

@@ -102,11 +102,13 @@ def _weighted(values: Sequence[Any], weights: Sequence[float]) -> float | None:
     total = math.fsum(weight for _, weight in pairs)
     if not pairs or total <= 0:  # only negative weights, or none
         return None
-    return math.fsum(value * weight for value, weight in pairs) / total
+    mean = sum(value * weight for value, weight in pairs) / total
+    return mean if math.isfinite(mean) else None
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether this is a finite number, and no whole one beyond all floats."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def _provenance(recipe: Recipe, headers: Sequence[Header]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ def compile_pattern(pattern: str, components: Mapping[str, Sequence[str]]) -> Ke
     try:
         regexes, _ = fnmatch.translate(globs, flags=_FLAGS, limit=_MAX_ALTERNATIVES)
     except Exception as error:  # wcmatch has no public name for what it raises at the limit
-        raise PatternError(f"the pattern {pattern!r} cannot be expanded: {error}") from error
+        raise PatternError(f"the pattern expands to more than {_MAX_ALTERNATIVES:,} alternatives") from error
     match = re.compile("|".join(regexes)).match
     return lambda key: match(key) is not None
 
@@ -46,41 +46,33 @@ def _component(pattern: str, components: Mapping[str, Sequence[str]]) -> Sequenc
     return components[name]
 
 
-def suggestions(pattern: str, keys: Iterable[str], count: int = 3) -> list[str]:
-    """Patterns or keys near ``pattern`` that do fit some of ``keys``, best first; often there are none."""
+def suggestions(pattern: str, keys: Iterable[str], components: Mapping[str, Sequence[str]]) -> list[str]:
+    """Up to three patterns or keys near ``pattern`` that fit some of ``keys``, best first; often there are none."""
     keys = list(keys)
-    found: dict[str, None] = {}
-    for candidate in _respelled(pattern, keys):
+    found: dict[tuple[str, ...], str] = {}  # by what they match: two ways to say the same are one suggestion
+    for candidate in _candidates(pattern, keys, components):
         try:
-            test = compile_pattern(candidate, {})
+            matched = tuple(filter(compile_pattern(candidate, components), keys))
         except PatternError:
             continue
-        if any(map(test, keys)):
-            found[candidate] = None
-    if not found:
-        found = dict.fromkeys(nearest(pattern, keys, count))
-    return list(found)[:count]
+        if matched:
+            found.setdefault(matched, candidate)
+    return list(found.values())[:3] or nearest(pattern, keys)
 
 
-def _respelled(pattern: str, keys: Sequence[str]) -> Iterable[str]:
-    """The pattern with every word that no key has replaced by the nearest that one has; then anchored less."""
+def _candidates(pattern: str, keys: Sequence[str], components: Mapping[str, Sequence[str]]) -> Iterable[str]:
+    """The pattern with every word that no key has replaced by the nearest that one has; components; less anchored."""
     segments = {segment for key in keys for segment in key.split(".") if not segment.isdigit()}
-    words = segments | {word for segment in segments for word in segment.split("_")}
+    words = sorted(segments | {word for segment in segments for word in segment.split("_")})
     folded = {word.casefold(): word for word in words}
 
-    def respell(match: re.Match[str]) -> str:
+    def respelled(match: re.Match[str]) -> str:
         word = match.group()
-        if word in words:
-            return word
-        near = folded.get(word.casefold()) or next(iter(nearest(word, words, count=1)), None)
-        return near or word
+        near = folded.get(word.casefold()) or next(iter(nearest(word, words, count=1, cutoff=0.75)), word)
+        return word if word in words else near
 
-    respelled = re.sub(r"[A-Za-z_][A-Za-z0-9_]*", respell, pattern)
-    for candidate in (respelled, pattern, respelled.replace("/", ".")):
-        yield from (
-            candidate,
-            f"{candidate}*",
-            f"*{candidate}",
-            f"*{candidate}*",
-            re.sub(r"\{[^}]*\}|\d+", "*", candidate),
-        )
+    yield from (f"@{word}" for word in re.findall(r"[A-Za-z_]+", pattern) if word in components)
+    candidate = re.sub(r"[A-Za-z_][A-Za-z0-9_]*", respelled, pattern)
+    stem = candidate.strip("*").rstrip(".")
+    loose = (candidate, f"{stem}*", f"*{stem}*", re.sub(r"\{[^}]*\}|\d+", "*", candidate))
+    yield from (option for option in loose if stem)

@@ -19,9 +19,12 @@ from .specs import Header, StoredTensor
 from .steps import Step, StepBuilder
 from .xtts import TRAINER_PREFIX, generation
 
-# Tensors are read, merged and written in pieces of so many bytes of the widest source type: a few fit a processor's
-# cache.
+# Tensors are read, merged and written in pieces of so many bytes, in the widest type they pass through: a few fit a
+# processor's cache. With more sources than four the pieces shrink, so that all together stay within four.
 CHUNK_BYTES = 1 << 20
+
+# What is read at once to pick a scattered tensor's elements from: enough for any tensor of XTTS, bounded for others.
+SPAN_BYTES = 16 << 20
 
 # Resident memory of a Python with torch and this program imported, measured (torch 2.13 CPU, Linux): the floor of
 # any run.
@@ -34,7 +37,7 @@ _CONTAINER_BYTES_PER_TENSOR = 512
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run will do. ``trainer_layout``: names carry ``xtts.`` and training-only tensors come along.
+    """What a run will do. ``layout``: release, trainer, shrunk, or plain where the sources are not XTTS.
 
     ``memory``: peak resident bytes, estimated from above; ``disk``: bytes of the output, likewise. ``notes``: what
     a reader should know though it is no error.
@@ -106,15 +109,16 @@ def _named(kind: str | None) -> str:
 
 
 def _format_problems(recipe: Recipe, steps: Sequence[Step]) -> Iterator[Problem]:
-    """Element types that the output's format has no code for."""
+    """What safetensors has no place for: some element types, some names."""
+    if recipe.output.format != "safetensors":
+        return
     homeless = [f"{step.name}: {step.spec}" for step in steps if step.spec.dtype not in safetensors.CODES.values()]
-    if recipe.output.format == "safetensors" and homeless:
-        yield Problem(
-            f"safetensors has no code for the element type of {len(homeless)} tensors",
-            recipe.output.where,
-            hint="write a .pth file",
-            details=tuple(homeless),
-        )
+    if homeless:
+        what = f"safetensors has no code for the element type of {len(homeless)} of the tensors"
+        yield Problem(what, recipe.output.where, hint="write a .pth file", details=tuple(homeless))
+    for step in steps:
+        if step.name == "__metadata__" or not step.name.isprintable():
+            yield Problem(f"safetensors has no place for {step.name!r}", recipe.output.where, hint="write a .pth file")
 
 
 def _layout(headers: Sequence[Header]) -> str:
@@ -124,28 +128,34 @@ def _layout(headers: Sequence[Header]) -> str:
     return "release" if shared == "bare" else shared
 
 
+def piece_elements(step: Step) -> int:
+    """How many elements of a tensor are read, merged and written at once."""
+    widest = max(dtype.itemsize for dtype in (*(tensor.spec.dtype for tensor in step.inputs), step.compute))
+    return CHUNK_BYTES // widest * 4 // max(len(step.inputs), 4)
+
+
 def _memory(steps: Sequence[Step], headers: Sequence[Header]) -> int:
-    """Peak resident bytes: what importing takes, a few chunks per source, and tensors that do not lie in one piece."""
+    """Peak resident bytes: what importing takes, buffers for pieces, and tensors that do not lie in one piece."""
     most_inputs = max((len(step.inputs) for step in steps), default=0)
-    # Per source the chunk as read and, where types differ, as computed with (at most 8 times wider); the result
-    # likewise.
-    chunks = (most_inputs + 1) * 3 * CHUNK_BYTES
-    scattered = max((sum(_gathered(tensor) for tensor in step.inputs) for step in steps), default=0)
+    # A piece of each source as read and as computed with, the result, and what single operations make.
+    buffers = (2 * min(most_inputs, 8) + 5) * CHUNK_BYTES
+    scattered = max((sum(map(_gathered, step.inputs)) for step in steps), default=0)
     tensors = sum(len(header.tensors) + len(header.training_only) for header in headers) + len(steps)
-    return _IMPORT_BYTES + chunks + scattered + tensors * _BYTES_PER_TENSOR
+    return _IMPORT_BYTES + buffers + scattered + tensors * _BYTES_PER_TENSOR
 
 
 def _disk(steps: Sequence[Step], metadata: OutputMetadata) -> int:
     """Bytes of the output, from above: tensors, what the container adds to each, metadata as text or pickled."""
-    names = sum(len(step.name.encode()) for step in steps)
-    entries = sum(len(text.encode()) for text in metadata.as_text().values())
+    names = sum(len(step.name.encode("utf-8", "surrogatepass")) for step in steps)
+    entries = sum(len(text.encode("utf-8", "surrogatepass")) for text in metadata.as_text().values())
     container = _CONTAINER_BYTES_PER_TENSOR * len(steps) + 6 * names + 4 * entries + (1 << 16)
     return container + sum(step.spec.nbytes for step in steps)
 
 
 def _gathered(tensor: StoredTensor) -> int:
     """Bytes that a tensor not in row-major order needs: itself, and what is read of its span at a time."""
-    return 0 if tensor.is_contiguous else tensor.spec.nbytes + tensor.span * tensor.spec.dtype.itemsize
+    span = tensor.span * tensor.spec.dtype.itemsize
+    return 0 if tensor.is_contiguous else tensor.spec.nbytes + min(span, SPAN_BYTES)
 
 
 def _notes(recipe: Recipe, headers: Sequence[Header], layout: str) -> Iterator[str]:

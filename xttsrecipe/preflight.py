@@ -5,6 +5,7 @@ meant.
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,14 @@ def check(plan: Plan, force: bool = False) -> None:
 def output_problems(plan: Plan, force: bool = False) -> Iterator[Problem]:
     """Why this plan's output must not be written; reads headers only."""
     output = plan.recipe.output.path
+    try:
+        yield from _refusals(plan, output, force)
+        yield from _space_problems(plan, output)
+    except OSError as error:  # a name too long, a link that leads to itself
+        yield _refused(output, f"cannot be written: {error.strerror or error}", hint="choose another place with -o")
+
+
+def _refusals(plan: Plan, output: Path, force: bool) -> Iterator[Problem]:
     for source in plan.recipe.sources:
         if _same_file(source.path, output):
             yield _refused(
@@ -41,20 +50,23 @@ def output_problems(plan: Plan, force: bool = False) -> Iterator[Problem]:
             )
             return
     if output.is_dir():
-        yield _refused(
-            output,
-            "is a directory",
-            expected="the name of a file",
-            hint=f"write to a file in it: {output / 'model.pth'}",
-        )
-        return
-    if output.exists() and not force and not is_ours(output):
+        hint = f"write to a file in it: {output / 'model.pth'}"
+        yield _refused(output, "is a directory", expected="the name of a file", hint=hint)
+    elif _exists(output) and not force and not is_ours(output):
         yield _refused(
             output,
             "exists and was not made by xttsrecipe: it is not replaced",
             hint="move it away, choose another output with -o, or replace it with --force",
         )
-    yield from _space_problems(plan, output)
+
+
+def _exists(path: Path) -> bool:
+    """Whether there is something to replace; raises OSError for what cannot be a file's name."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
 
 
 def is_ours(path: Path) -> bool:
@@ -73,7 +85,7 @@ def _same_file(source: Path, output: Path) -> bool:
 
 
 def _space_problems(plan: Plan, output: Path) -> Iterator[Problem]:
-    folder = output.resolve().parent
+    folder = Path(os.path.realpath(output)).parent
     while not folder.exists():
         folder = folder.parent
     free = shutil.disk_usage(folder).free

@@ -59,9 +59,12 @@ class Merge:
     method: Method
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """One override: the keys that ``matches`` accepts are decided so, unless a later rule matches them too."""
+    """One override: the keys that ``matches`` accepts are decided so, unless a later rule matches them too.
+
+    Rules are told apart by identity.
+    """
 
     pattern: str
     matches: KeyTest
@@ -109,7 +112,9 @@ class Setting:
 
     @property
     def names_a_file(self) -> bool:
-        return self.path == ("output", "path") or (self.path[0] == "checkpoints" and self.path[2:] in ((), ("path",)))
+        return self.path == ("output", "path") or (
+            self.path[0] == "checkpoints" and len(self.path) > 1 and self.path[2:] in ((), ("path",))
+        )
 
 
 def parse_setting(text: str) -> Setting:
@@ -157,6 +162,14 @@ def _expanded(text: str) -> Path:
     """A file name with ``~`` and ``${VAR}`` replaced; a variable that is not set stays, to be reported on opening."""
     text = re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1], match[0]), text)
     return Path(os.path.expanduser(text))  # noqa: PTH111 # Path.expanduser raises where there is no such user
+
+
+def _within(where: Location, name: str) -> Location:
+    """The place of a name in the text at ``where``, as that of ``audiobok`` in ``from audiobok``."""
+    if where.text is None or where.column is None:
+        return where
+    position = where.text.find(name, where.column - 1, where.column - 1 + where.length)
+    return where if position < 0 else replace(where, column=position + 1, length=len(name))
 
 
 class _Parser:
@@ -214,11 +227,9 @@ class _Parser:
     def _source(self, name: str, path: Path_) -> int:
         if name in self._names:
             return self._names.index(name)
-        self._problem(
-            path,
-            f"no source named {name!r}{did_you_mean(name, self._names)}",
-            expected=f"one of {', '.join(self._names)}",
-        )
+        what = f"{join_path(path)}: no source named {name!r}{did_you_mean(name, self._names)}"
+        where = _within(self._document.where(path), name)
+        self._problems.append(Problem(what, where, expected=f"one of {', '.join(self._names)}"))
         return 0
 
     def _weights(self, path: Path_) -> tuple[float, ...]:
@@ -244,7 +255,7 @@ class _Parser:
                 hint=f"name every source; {absent[0]}: 0 leaves it out",
             )
         for name, weight in given.items():
-            if not math.isfinite(weight) or abs(weight) > 1e6:
+            if not abs(weight) <= 1e6:  # nor NaN
                 self._problem(
                     (*path, name),
                     f"{weight} is not usable as a weight",

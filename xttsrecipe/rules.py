@@ -10,9 +10,9 @@ import re
 from collections.abc import Collection, Mapping
 
 from .errors import Problem
-from .patterns import suggestions
+from .patterns import compile_pattern, suggestions
 from .recipe import Recipe, Rule
-from .xtts import canonical_key, is_training_only
+from .xtts import COMPONENTS, canonical_key, training_only_tensors
 
 
 def deciding_rules(recipe: Recipe, keys: Collection[str]) -> Mapping[str, Rule | None]:
@@ -25,47 +25,50 @@ def deciding_rules(recipe: Recipe, keys: Collection[str]) -> Mapping[str, Rule |
 
 def rule_problems(recipe: Recipe, keys: Collection[str]) -> list[Problem]:
     """One problem for every rule that decides none of ``keys``, with what it might have meant."""
-    deciding = {id(rule) for rule in deciding_rules(recipe, keys).values()}
-    return [_problem(rule, recipe, keys) for rule in recipe.rules if id(rule) not in deciding]
+    decided = deciding_rules(recipe, keys)
+    deciding = set(decided.values())
+    return [_problem(rule, decided) for rule in recipe.rules if rule not in deciding]
 
 
-def _problem(rule: Rule, recipe: Recipe, keys: Collection[str]) -> Problem:
-    matched = list(filter(rule.matches, keys))
-    if matched:
-        later = recipe.rules[recipe.rules.index(rule) + 1 :]
-        winners = [other.pattern for other in later if any(map(other.matches, matched))]
-        return Problem(
-            f"rule {rule.pattern!r} decides no key: later rules decide all {len(matched)} that it matches",
-            rule.where,
-            found=f"decided by {', '.join(map(repr, winners))}",
-            hint="the last matching rule decides: move this rule below those, or remove it",
-        )
-    return Problem(f"rule {rule.pattern!r} matches no key", rule.where, hint=_hint(rule.pattern, keys))
+def _problem(rule: Rule, decided: Mapping[str, Rule | None]) -> Problem:
+    matched = list(filter(rule.matches, decided))
+    if not matched:
+        return Problem(f"rule {rule.pattern!r} matches no key", rule.where, hint=_hint(rule.pattern, decided))
+    winners = dict.fromkeys(winner.pattern for key in matched if (winner := decided[key]))
+    return Problem(
+        f"rule {rule.pattern!r} decides no key: later rules decide {_all(len(matched))} that it matches",
+        rule.where,
+        found=f"decided by {', '.join(map(repr, winners))}",
+        hint="the last matching rule decides: move this rule below those, or remove it",
+    )
+
+
+def _all(count: int) -> str:
+    return "the only key" if count == 1 else f"all {count} keys"
 
 
 def _hint(pattern: str, keys: Collection[str]) -> str:
-    if is_training_only(pattern):
-        return (
-            "training-only tensors (dvae, torch_mel_spectrogram) are never merged: they come whole from metadata.from"
-        )
     canonical = canonical_key(pattern)
-    near = suggestions(canonical, keys)
-    if canonical != pattern:
-        also = f": {near[0]!r}" if near else ""
-        return f"rules use the names of a released model.pth, without 'xtts.' and with today's weight-norm names{also}"
-    layers = _layers(pattern, keys)
+    if any(map(compile_pattern(canonical, COMPONENTS), training_only_tensors())):
+        return "training-only tensors (dvae, torch_mel_spectrogram) are never merged: metadata.from gives them whole"
+    layers = _layers(canonical, keys)
     if layers:
         return layers
+    near = suggestions(canonical, keys, COMPONENTS)
+    if canonical != pattern:
+        fitting = any(map(compile_pattern(canonical, COMPONENTS), keys))
+        also = f": {(canonical if fitting else near[0])!r}" if fitting or near else ""
+        return f"rules use the names of a released model.pth, without 'xtts.' and with today's weight-norm names{also}"
     if near:
-        return "did you mean " + " or ".join(map(repr, near)) + "?"
+        return f"did you mean {' or '.join(map(repr, near))}?"
     return "xttsrecipe inspect CHECKPOINT --keys '*' lists the keys"
 
 
 def _layers(pattern: str, keys: Collection[str]) -> str | None:
     """Where the pattern names GPT layers that are not there."""
-    layers = {int(match[1]) for key in keys if (match := re.match(r"gpt\.gpt\.h\.(\d+)\.", key))}
-    if layers and re.match(r"gpt\.gpt\.h\.[{\d]", pattern):
-        named = [int(number) for number in re.findall(r"\d+", pattern.removeprefix("gpt.gpt.h.").split(".*")[0])]
-        if named and min(named) > max(layers):
-            return f"the GPT layers are gpt.gpt.h.{min(layers)} to gpt.gpt.h.{max(layers)}"
+    named = re.match(r"gpt\.gpt\.h\.([{}\d.,]+?)(\.[a-z*].*)?$", pattern)
+    layers = [int(match[1]) for key in keys if (match := re.match(r"gpt\.gpt\.h\.(\d+)\.", key))]
+    numbers = [int(number) for number in re.findall(r"\d+", named[1])] if named else []
+    if layers and numbers and min(numbers) > max(layers):
+        return f"the GPT layers are gpt.gpt.h.{min(layers)} to gpt.gpt.h.{max(layers)}"
     return None

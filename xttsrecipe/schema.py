@@ -17,7 +17,7 @@ from typing import Any
 from jsonschema import Draft7Validator
 
 from .document import Document, Path_, join_path
-from .errors import Problem, did_you_mean, listed
+from .errors import Location, Problem, did_you_mean, listed
 
 _TYPES = {
     "object": "a mapping",
@@ -115,16 +115,17 @@ def _resolved(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _type(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
-    hint = "remove the key, or give it a value" if error.instance is None else None
-    if isinstance(error.instance, str) and error.validator_value in ("number", "boolean"):
+    expected = error.validator_value
+    hint = None
+    if error.instance is None and path:
+        hint = "remove the key, or give it a value"
+    elif expected == "boolean":
+        hint = "write true or false"
+    elif expected == "number" and isinstance(error.instance, str):
         hint = "write it without quotes, and with a point in a number"
-    if isinstance(error.instance, (int, float)) and error.validator_value == "string":
+    elif expected == "string" and isinstance(error.instance, (int, float)):
         hint = "write it in quotes"
-    yield Problem(
-        f"expected {_TYPES[error.validator_value]}, found {_shown(error.instance)}",
-        document.where(path),
-        hint=hint,
-    )
+    yield Problem(f"expected {_TYPES[expected]}, found {_shown(error.instance)}", document.where(path), hint=hint)
 
 
 def _enum(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
@@ -137,23 +138,27 @@ def _enum(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
 
 
 def _pattern(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
-    schema = error.schema
-    # An error in a key carries the path of the mapping that the key is in.
-    is_key = "propertyNames" in error.schema_path or "propertyNames" in error.absolute_schema_path
-    where = document.where_key((*path, error.instance)) if is_key else document.where(path)
-    yield Problem(
-        f"{error.instance!r} does not work as {_lowered(schema['title'])}",
-        where,
-        expected=schema.get("description"),
-    )
+    what = f"{error.instance!r} does not work as {_lowered(error.schema['title'])}"
+    yield Problem(what, _key_or_value(error, path, document), expected=error.schema.get("description"))
 
 
 def _lowered(title: str) -> str:
-    return f"a {title[0].lower()}{title[1:]}"
+    """``a checkpoint name``; a title that begins with an abbreviation keeps its capitals."""
+    return f"a {title if title[1].isupper() else title[0].lower() + title[1:]}"
 
 
 def _empty(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
-    yield Problem("must not be empty", document.where(path), expected=error.schema.get("description"))
+    what = "a pattern must not be empty" if _is_key(error) else "must not be empty"
+    yield Problem(what, _key_or_value(error, path, document), expected=error.schema.get("description"))
+
+
+def _is_key(error: Any) -> bool:
+    return "propertyNames" in error.absolute_schema_path
+
+
+def _key_or_value(error: Any, path: Path_, document: Document) -> Location:
+    """An error in a key carries the path of the mapping that the key is in."""
+    return document.where_key((*path, error.instance)) if _is_key(error) else document.where(path)
 
 
 def _other(error: Any, path: Path_, document: Document) -> Iterator[Problem]:

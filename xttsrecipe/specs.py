@@ -64,7 +64,7 @@ _WIDTH = {DType.FLOAT64: 3, DType.FLOAT32: 2, DType.COMPLEX128: 3, DType.COMPLEX
 
 
 def widest(dtypes: list[DType]) -> DType:
-    """The type that holds every value of all of ``dtypes`` (one kind): float16 with bfloat16 gives float32."""
+    """The type that holds every value of ``dtypes``, all floating or all complex: float16, bfloat16 give float32."""
     distinct = list(dict.fromkeys(dtypes))
     if len(distinct) == 1:
         return distinct[0]

@@ -20,6 +20,8 @@ from . import safetensors, torch_zip
 _Reader = Callable[[BinaryIO, str], RawCheckpoint]
 
 _RESAVE = "load it with the torch that wrote it (or torch<2.6) and save it again with torch.save"
+# The number that these files begin with, as a pickle of any protocol spells it.
+_OLD_TORCH = b"l\xfc\x9cF\xf9 j\xa8P\x19"
 # First bytes of what people take for a checkpoint: (magic, what it is, what to do).
 _OTHER_FILES = (
     (
@@ -47,10 +49,10 @@ def open_checkpoint(path: Path) -> Header:
     """
     try:
         status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise _is_directory(path)
     except (OSError, ValueError) as error:
         raise _cannot_open(path, error) from error
-    if stat.S_ISDIR(status.st_mode):
-        raise _is_directory(path)
     if not stat.S_ISREG(status.st_mode):
         raise _refused(path, "is a device, pipe or socket", expected="a checkpoint file")
     try:
@@ -72,6 +74,8 @@ def _recognise(file: BinaryIO, path: Path) -> _Reader:
         return safetensors.read
     if not magic:
         raise _refused(path, "is empty (0 bytes)", hint="the copy or download did not happen; do it again")
+    if _OLD_TORCH in magic:
+        raise _refused(path, "is a checkpoint from torch before 1.6, a format without an index", hint=_RESAVE)
     for other, what, hint in _OTHER_FILES:
         if magic.lstrip().startswith(other):
             raise _refused(path, what, hint=hint)

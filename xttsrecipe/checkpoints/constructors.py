@@ -6,13 +6,23 @@ Sources: torch/_utils.py for the ``_rebuild_*`` functions, numpy/_core/multiarra
 from __future__ import annotations
 
 import datetime
+import math
 import pathlib
 import struct
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..specs import DType
-from .records import MalformedPickleError, PickledStorage, PickledTensor, PlainDict, Record, RecordType, Unsupported
+from .records import (
+    MalformedPickleError,
+    PickledStorage,
+    PickledTensor,
+    PlainDict,
+    Record,
+    RecordType,
+    TorchDType,
+    Unsupported,
+)
 
 
 class _NumpyDType:
@@ -42,19 +52,31 @@ def _numpy_scalar(dtype: object, raw: object = b"") -> object:
     return struct.unpack(dtype.order + code, raw)[0]
 
 
+_ENCODINGS = ("latin1", "latin-1", "utf-8", "utf8", "ascii")
+
+
 def _encode(text: str, encoding: str = "latin1") -> bytes:
-    """``_codecs.encode`` as protocol 2 uses it to carry bytes."""
-    if encoding not in ("latin1", "latin-1", "utf-8", "utf8", "ascii"):
+    """``_codecs.encode`` as protocol 2 uses it to carry bytes; other names would import a codec."""
+    if encoding not in _ENCODINGS:
         raise MalformedPickleError(f"bytes in the encoding {encoding!r}")
     return text.encode(encoding)
+
+
+def _text(value: object = "", encoding: str = "utf-8", errors: str = "strict") -> str:
+    # str() of a structure could be longer than all memory: only what is spelled out in the file.
+    if isinstance(value, bytes) and encoding in _ENCODINGS:
+        return value.decode(encoding, errors if errors in ("strict", "replace", "ignore") else "strict")
+    if isinstance(value, (str, int, float)):
+        return str(value)
+    raise MalformedPickleError("text made of something that is none")
 
 
 def _size(*args: Any) -> tuple[Any, ...]:
     return tuple(args[0]) if args else ()
 
 
-def _datetime(stamp: Any, *_zone: object) -> datetime.datetime:
-    return datetime.datetime(stamp)  # type: ignore[call-arg] # as datetime itself pickles: ten bytes
+def _datetime(stamp: Any, *zone: Any) -> datetime.datetime:
+    return datetime.datetime(stamp, *zone)  # as it pickles itself: ten bytes, a zone
 
 
 def _path(*parts: str) -> str:
@@ -66,9 +88,12 @@ def _windows_path(*parts: str) -> str:
 
 
 def _rebuild_tensor(storage: object, offset: object, shape: object, strides: object) -> PickledTensor | Unsupported:
-    if isinstance(storage, PickledStorage) and storage.dtype is None:
-        return _rebuild_tensor_v3(storage, offset, shape, strides, None, None, DType.UINT8)
-    return _tensor(storage, storage.dtype if isinstance(storage, PickledStorage) else None, offset, shape, strides)
+    if not isinstance(storage, PickledStorage):
+        raise MalformedPickleError("a tensor without a storage")
+    dtype = DType.UINT8 if storage.type.name == "UntypedStorage" else storage.type.dtype
+    if dtype is None:
+        return Unsupported(f"lies in a {storage.type.name}; only dense tensors can be merged")
+    return _tensor(storage, dtype, offset, shape, strides)
 
 
 def _rebuild_tensor_v2(
@@ -87,20 +112,26 @@ def _rebuild_tensor_v3(
     """Tensors whose element type has no storage class of its own: the float8 kinds, uint16 to uint64."""
     if metadata:
         return _rebuild_tensor_v2(storage, offset, shape, strides, metadata=metadata)
-    if not isinstance(dtype, DType):
+    if not isinstance(dtype, TorchDType):
         return Unsupported(f"has element type {dtype}, which xttsrecipe does not know")
-    return _tensor(storage, dtype, offset, shape, strides)
+    return _tensor(storage, dtype.dtype, offset, shape, strides)
 
 
-def _tensor(storage: object, dtype: DType | None, offset: object, shape: object, strides: object) -> PickledTensor:
-    sizes = isinstance(shape, tuple) and isinstance(strides, tuple) and len(shape) == len(strides)
-    if not (sizes and isinstance(storage, PickledStorage) and dtype and _counts((offset, *shape, *strides))):  # type: ignore[misc]
+# torch allows 64 dimensions; the product of sizes must stay a number that can be printed.
+_MAX_DIMENSIONS = 64
+_MAX_COUNT = 2**62
+
+
+def _tensor(storage: object, dtype: DType, offset: Any, shape: Any, strides: Any) -> PickledTensor:
+    if not (
+        isinstance(storage, PickledStorage)
+        and type(shape) is type(strides) is tuple
+        and len(shape) == len(strides) <= _MAX_DIMENSIONS
+        and all(type(number) is int and 0 <= number < _MAX_COUNT for number in (offset, *shape, *strides))
+        and math.prod(shape) < _MAX_COUNT
+    ):
         raise MalformedPickleError("a tensor without a proper storage, shape, strides or offset")
-    return PickledTensor(storage, dtype, offset, shape, strides)  # type: ignore[arg-type]
-
-
-def _counts(numbers: tuple[object, ...]) -> bool:
-    return all(type(number) is int and 0 <= number < 2**62 for number in numbers)
+    return PickledTensor(storage, dtype, offset, shape, strides)
 
 
 def _rebuild_parameter(data: object, *_: object) -> object:
@@ -134,12 +165,8 @@ _BUILTINS: Mapping[str, Callable[..., Any]] = {
     "complex": complex,
     "int": int,
     "float": float,
-    "str": str,
+    "str": _text,
     "bool": bool,
-    "slice": Record,
-    "range": Record,
-    "object": Record,
-    "type": Record,
 }
 
 _KNOWN: Mapping[tuple[str, str], Callable[..., Any]] = {
@@ -154,6 +181,7 @@ _KNOWN: Mapping[tuple[str, str], Callable[..., Any]] = {
     ("datetime", "time"): datetime.time,
     ("datetime", "datetime"): _datetime,
     ("datetime", "timedelta"): datetime.timedelta,
+    ("datetime", "timezone"): datetime.timezone,
     **{("pathlib", name): _path for name in ("Path", "PurePath", "PosixPath", "PurePosixPath")},
     **{("pathlib", name): _windows_path for name in ("WindowsPath", "PureWindowsPath")},
     **{("pathlib._local", name): _path for name in ("Path", "PurePath", "PosixPath", "PurePosixPath")},
@@ -179,4 +207,7 @@ _KNOWN: Mapping[tuple[str, str], Callable[..., Any]] = {
 
 def constructor(module: str, name: str) -> Callable[..., Any] | None:
     """What the global of this name builds, if it is one that we know; everything it does is plain data."""
-    return _KNOWN.get((module, name)) or (_BUILTINS.get(name) if module == "builtins" else None)
+    known = _KNOWN.get((module, name)) or (_BUILTINS.get(name) if module == "builtins" else None)
+    if known is None and module in ("torch._utils", "torch._tensor") and name.startswith("_rebuild_"):
+        return _unsupported(f"{name.removeprefix('_rebuild_')}-built")
+    return known

@@ -11,15 +11,16 @@ persistent ids ``("storage", type, key, location, numel)`` (torch/serialization.
 
 from __future__ import annotations
 
+import _compat_pickle
+import datetime
 import io
 import pickle
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from ..specs import DType
 from .constructors import constructor
-from .records import MalformedPickleError, PickledStorage, Record, RecordType
+from .records import MalformedPickleError, PickledStorage, Record, RecordType, StorageType, TorchDType
 from .refusal import is_refused
 
 
@@ -46,50 +47,54 @@ class _Constructor:
         return self.name
 
 
-@dataclass(frozen=True, slots=True)
-class _StorageType:
-    dtype: DType | None
-
-
-# torch.FloatStorage and its kin; torch.storage.UntypedStorage counts bytes.
+# torch.FloatStorage and its kin. torch.storage.UntypedStorage counts bytes; others hold what has no plain bytes.
 _STORAGES = {
     "DoubleStorage": DType.FLOAT64, "FloatStorage": DType.FLOAT32, "HalfStorage": DType.FLOAT16,
     "BFloat16Storage": DType.BFLOAT16, "LongStorage": DType.INT64, "IntStorage": DType.INT32,
     "ShortStorage": DType.INT16, "CharStorage": DType.INT8, "ByteStorage": DType.UINT8, "BoolStorage": DType.BOOL,
-    "ComplexDoubleStorage": DType.COMPLEX128, "ComplexFloatStorage": DType.COMPLEX64, "UntypedStorage": None,
+    "ComplexDoubleStorage": DType.COMPLEX128, "ComplexFloatStorage": DType.COMPLEX64,
 }  # fmt: skip
-
-_OLD_MODULES = {"__builtin__": "builtins", "copy_reg": "copyreg"}
 
 
 class _InertUnpickler(pickle.Unpickler):
     def __init__(self, data: bytes) -> None:
         super().__init__(io.BytesIO(data), encoding="utf-8", errors="surrogateescape")
         self._globals: dict[tuple[str, str], Any] = {}
+        # Before protocol 3 Python 3 writes Python 2's names: __builtin__.long is int.
+        self._old_names = data[:1] != b"\x80" or data[1:2] < b"\x03"
 
     def find_class(self, module: str, name: str) -> Any:
-        key = (_OLD_MODULES.get(module, module), name)
+        key = _new_name(module, name) if self._old_names else (module, name)
         if key not in self._globals:
-            self._globals[key] = self._stand_in(*key)
+            self._globals[key] = _stand_in(*key)
         return self._globals[key]
-
-    def _stand_in(self, module: str, name: str) -> Any:
-        known = constructor(module, name)
-        if known:
-            return _Constructor(f"{module}.{name}", known)
-        if module in ("torch", "torch.storage") and name in _STORAGES:
-            return _StorageType(_STORAGES[name])
-        if module == "torch" and (dtype := DType.named(name)):
-            return dtype
-        if is_refused(module, name):
-            raise RefusedGlobalError(f"{module}.{name}")
-        return RecordType(name, (Record,), {"class_name": f"{module}.{name}"})
 
     def persistent_load(self, pid: Any) -> PickledStorage:
         match pid:
-            case ("storage", _StorageType(dtype=dtype), str(key), _, int(numel), *_):
-                return PickledStorage(key, dtype, numel)
-        raise MalformedPickleError(f"a storage reference of an unknown form: {str(pid)[:80]}")
+            case ("storage", StorageType() as kind, str(key), _, int(numel), *_):
+                return PickledStorage(key, kind, numel)
+        raise MalformedPickleError("a storage reference of an unknown form")
+
+
+def _new_name(module: str, name: str) -> tuple[str, str]:
+    if (module, name) in _compat_pickle.NAME_MAPPING:
+        return _compat_pickle.NAME_MAPPING[module, name]
+    return _compat_pickle.IMPORT_MAPPING.get(module, module), name
+
+
+def _stand_in(module: str, name: str) -> Any:
+    known = constructor(module, name)
+    if known:
+        return _Constructor(f"{module}.{name}", known)
+    if module in ("torch", "torch.storage") and name.endswith("Storage"):
+        return StorageType(name, _STORAGES.get(name))
+    if module == "torch" and (dtype := DType.named(name)):
+        return TorchDType(dtype)
+    if (module, name) == ("datetime", "timezone.utc"):
+        return datetime.timezone.utc
+    if is_refused(module, name):
+        raise RefusedGlobalError(f"{module}.{name}")
+    return RecordType(name, (Record,), {"class_name": f"{module}.{name}"})
 
 
 def load(data: bytes) -> object:

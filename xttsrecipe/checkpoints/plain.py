@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Mapping
 from typing import Any
 
-from .records import MalformedPickleError, PickledTensor, Record
+from .records import MalformedPickleError, PickledTensor, Record, StorageType, TorchDType, Unsupported
 
 _MAX_DEPTH = 64
 _MAX_NODES = 1_000_000
@@ -30,6 +30,10 @@ def _plain(value: object, depth: int, budget: list[int]) -> Any:
     match value:
         case None | bool() | int() | float() | str():
             return value
+        case PickledTensor():
+            return f"tensor {'x'.join(map(str, value.shape)) or 'scalar'} {value.dtype}"
+        case TorchDType() | StorageType() | Unsupported():
+            return str(value)
         case Mapping():
             return {_plain_key(key): _plain(item, depth + 1, budget) for key, item in value.items()}
         case list() | tuple():
@@ -40,26 +44,26 @@ def _plain(value: object, depth: int, budget: list[int]) -> Any:
             return value.isoformat()
         case Record():
             return _plain_record(value, depth, budget)
-        case PickledTensor():
-            return f"tensor {'x'.join(map(str, value.shape)) or 'scalar'} {value.dtype}"
-        case bytes():
+        case bytes() | bytearray():
             return f"{len(value)} bytes"
     return str(value)
 
 
 def _plain_key(key: object) -> str | int | float | bool | None:
-    return key if key is None or isinstance(key, (str, int, float, bool)) else str(key)[:200]
+    return key if key is None or isinstance(key, (str, int, float, bool)) else f"a {type(key).__name__}"
 
 
 def _plain_record(record: Record, depth: int, budget: list[int]) -> Any:
+    if record.entries:  # of a kind of dict
+        return {_plain_key(key): _plain(value, depth + 1, budget) for key, value in record.entries}
+    if record.items:
+        return _plain(record.items, depth, budget)
     state = _fields(record.state)
     if state is not None:
         return _plain(state, depth, budget)
-    if record.items:
-        return _plain(record.items, depth, budget)
-    if len(record.args) == 1 and isinstance(record.args[0], (str, int, float, bool)):
-        return record.args[0]  # an enum member, a wrapped number
-    return record.class_name
+    if len(record.args) == 1:  # an enum member, a wrapped number
+        return _plain(record.args[0], depth + 1, budget)
+    return _plain(record.args, depth, budget) if record.args else record.class_name
 
 
 def _fields(state: object) -> Mapping[object, object] | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..specs import DType
 
@@ -12,17 +11,34 @@ class MalformedPickleError(Exception):
     """The bytes are not a pickle, or not one that torch writes."""
 
 
-@dataclass(frozen=True, slots=True)
-class PickledStorage:
-    """A storage as the pickle names it: the record's key and the number of elements of ``dtype`` (None: bytes)."""
+# Named tuples, because a pickle can set the fields of almost anything else (BUILD), and what is checked must stay so.
+
+
+class StorageType(NamedTuple):
+    """torch's class for a storage; ``dtype`` None where it counts bytes or holds what we do not know."""
+
+    name: str
+    dtype: DType | None
+
+
+class TorchDType(NamedTuple):
+    """``torch.float32`` and its kin."""
+
+    dtype: DType
+
+    def __str__(self) -> str:
+        return f"torch.{self.dtype}"
+
+
+class PickledStorage(NamedTuple):
+    """A storage as the pickle names it: the record's key, its type, the number of elements."""
 
     key: str
-    dtype: DType | None
+    type: StorageType
     numel: int
 
 
-@dataclass(frozen=True, slots=True)
-class PickledTensor:
+class PickledTensor(NamedTuple):
     """A dense tensor as the pickle describes it: a window on a storage; offset and strides in elements."""
 
     storage: PickledStorage
@@ -32,9 +48,8 @@ class PickledTensor:
     strides: tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Unsupported:
-    """A tensor of a kind that has no plain bytes to merge (sparse, quantized, lazily conjugated …); ``why`` says so."""
+class Unsupported(NamedTuple):
+    """A tensor of a kind that has no plain bytes to merge (sparse, quantized, conjugated …); ``why`` says so."""
 
     why: str
 
@@ -47,20 +62,22 @@ class PlainDict(dict[Any, Any]):
 
 
 class Record:
-    """An instance of a class we do not know: its name, constructor arguments, state and items, as data."""
+    """An instance of a class we do not know: its name, constructor arguments, state, list items, dict entries."""
 
     class_name = "?"
+
+    args: tuple[object, ...]
+    state: object
+    items: list[object]
+    entries: list[tuple[object, object]]
 
     def __new__(cls, *args: object, **kwargs: object) -> Record:
         record = super().__new__(cls)
         record.args = args + tuple(kwargs.items())
         record.state = None
         record.items = []
+        record.entries = []
         return record
-
-    args: tuple[object, ...]
-    state: object
-    items: list[object]
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         pass
@@ -69,15 +86,18 @@ class Record:
         self.state = state
 
     def __setitem__(self, key: object, value: object) -> None:
-        self.items.append((key, value))
+        self.entries.append((key, value))
 
     def append(self, item: object) -> None:
+        """A list's item."""
         self.items.append(item)
 
     def extend(self, items: list[object]) -> None:
+        """A list's items."""
         self.items.extend(items)
 
     def add(self, item: object) -> None:
+        """A set's item."""
         self.items.append(item)
 
     def __call__(self, *args: object) -> Record:

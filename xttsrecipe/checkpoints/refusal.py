@@ -15,13 +15,16 @@ _REFUSED_MODULES = frozenset(
     zipfile zipimport aiohttp cloudpickle dill httpx joblib requests setuptools
     """.split()
 )
-_REFUSED_GLOBALS = frozenset(
-    {("torch", "load"), ("torch", "save"), ("torch.serialization", "load"), ("numpy", "load"), ("numpy", "fromfile")}
-)
 _REFUSED_PREFIXES = (
-    "torch.hub", "torch.jit", "torch._inductor", "torch._dynamo", "torch.utils.cpp_extension", "numpy.testing",
+    "torch.hub.", "torch.jit.", "torch.load.", "torch.save.", "torch.serialization.load.", "torch._inductor.",
+    "torch._dynamo.", "torch.utils.cpp_extension.", "numpy.load.", "numpy.fromfile.", "numpy.testing.",
 )  # fmt: skip
-_HARMLESS = frozenset({("types", "SimpleNamespace"), ("threading", "Lock"), ("threading", "RLock")})
+_HARMLESS = frozenset(
+    {
+        ("types", "SimpleNamespace"), ("threading", "Lock"), ("threading", "RLock"), ("builtins", "object"),
+        ("builtins", "slice"), ("builtins", "range"), ("builtins", "type"),
+    }
+)  # fmt: skip
 
 
 def is_refused(module: str, name: str) -> bool:
@@ -30,9 +33,13 @@ def is_refused(module: str, name: str) -> bool:
     Nothing would be executed either way; a file that asks is not one to build a model from. From the standard library
     only classes pass (their names start with a capital), and none from the modules that run or open things.
     """
-    top = module.partition(".")[0]
     if (module, name) in _HARMLESS:
         return False
-    if top in _REFUSED_MODULES or (module, name) in _REFUSED_GLOBALS or module.startswith(_REFUSED_PREFIXES):
+    top = module.partition(".")[0]
+    *inner, last = name.split(".")  # a name may have dots from protocol 4 on: os.system of any module that imports os
+    if top in _REFUSED_MODULES or not _REFUSED_MODULES.isdisjoint(inner) or "__builtins__" in inner:
         return True
-    return top in sys.stdlib_module_names and not name.rpartition(".")[2][:1].isupper()
+    dotted = f"{module}.{name}."
+    if dotted.startswith(_REFUSED_PREFIXES):
+        return True
+    return top in sys.stdlib_module_names and not last[:1].isupper()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from typing import Any, BinaryIO
 
@@ -43,12 +44,14 @@ def read(file: BinaryIO, path: str) -> RawCheckpoint:
     try:
         header = json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        raise _refused(path, "has a header that is not JSON", found=str(error)) from error
+        raise _refused(path, "has a header that is no proper JSON", found=str(error)) from error
     if not isinstance(header, dict):
         raise _refused(path, "has a header that is not a JSON object")
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
         raise _refused(path, "has a __metadata__ that is not a mapping of text to text")
+    if not header:
+        raise _refused(path, "holds no tensors")
     tensors = {name: _tensor(name, entry, 8 + length, path) for name, entry in header.items()}
     _check_cover(tensors, 8 + length, size, path)
     entries = {name: _decoded(value) for name, value in metadata.items() if name != "format"}
@@ -60,9 +63,11 @@ def _refused(path: str, what: str, **more: Any) -> CheckpointError:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    entries = dict(pairs)
-    if len(entries) != len(pairs):
-        raise ValueError("a name occurs twice")
+    entries: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in entries:
+            raise ValueError(f"the name {name!r} occurs twice")
+        entries[name] = value
     return entries
 
 
@@ -78,7 +83,8 @@ def _tensor(name: str, entry: Any, data_start: int, path: str) -> StoredTensor:
             f"holds tensor {name!r} of type {code!r}, which xttsrecipe does not know",
             expected=", ".join(CODES),
         )
-    if not all(type(count) is int and 0 <= count < 2**62 for count in (*shape, begin, end)):
+    counts = all(type(count) is int and 0 <= count < 2**62 for count in (*shape, begin, end))
+    if not counts or len(shape) > 64 or math.prod(shape) >= 2**62:
         raise _refused(path, f"describes tensor {name!r} with a shape or offsets that are no counts")
     spec = TensorSpec(tuple(shape), CODES[code])
     if end - begin != spec.nbytes:

@@ -111,6 +111,8 @@ class _Reader:
 
     def _small_record(self, name: str, limit: int) -> bytes:
         info = self._records[self._root + name]
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise _refused(self._path, f"has a record {name} that torch did not write", found="a rare compression")
         if info.file_size > limit:
             raise _refused(
                 self._path,
@@ -156,13 +158,15 @@ class _Reader:
     def _find_model(self, top: Any) -> tuple[Mapping[Any, Any], bool]:
         if isinstance(top, dict):
             model = top.get("model")
-            if isinstance(model, dict) and any(isinstance(value, PickledTensor) for value in model.values()):
+            if isinstance(model, dict) and _has_tensors(model):
                 return model, True
-            if any(isinstance(value, PickledTensor) for value in top.values()):
+            if _has_tensors(top):
                 return top, False
             found = f"a dict of {', '.join(map(str, list(top)[:6])) or 'nothing'}"
         elif isinstance(top, Record):
             found = f"a pickled {top.class_name} object"
+        elif isinstance(top, PickledTensor):
+            found = "a single tensor"
         else:
             found = f"a {type(top).__name__}"
         raise _refused(
@@ -201,8 +205,10 @@ class _Reader:
                 "was packed again by a zip tool: its tensor data is compressed or encrypted",
                 hint="unpack it, and pack it without compression (zip -0), or get the original file",
             )
-        self._file.seek(info.header_offset)
-        local = self._file.read(_LOCAL_HEADER.size)
+        local = b""
+        if info.header_offset < self._size:
+            self._file.seek(info.header_offset)
+            local = self._file.read(_LOCAL_HEADER.size)
         if len(local) < _LOCAL_HEADER.size or not local.startswith(MAGIC):
             raise _refused(self._path, f"is damaged: the zip directory points to no record for data/{key}")
         *_, name_length, extra_length = _LOCAL_HEADER.unpack(local)
@@ -231,6 +237,10 @@ class _Reader:
             if name.startswith(f"{self._root}data/"):
                 digest.update(f"\n{name[len(self._root) :]} {info.file_size} {info.CRC:08x}".encode("utf-8", "replace"))
         return digest.hexdigest()
+
+
+def _has_tensors(values: Mapping[Any, Any]) -> bool:
+    return any(isinstance(value, (PickledTensor, Unsupported)) for value in values.values())
 
 
 def _tensors_of(model: Mapping[Any, Any], path: str) -> Iterator[tuple[str, PickledTensor]]:

@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import BinaryIO, Protocol
 
 from ..plan import Plan
-from .atomic import atomic_output
+from .atomic import atomic_output, writing
 from .safetensors import SafetensorsWriter
 from .torch_zip import TorchZipWriter
 
-__all__ = ["Writer", "atomic_output", "open_writer"]
+__all__ = ["Writer", "atomic_output", "open_writer", "writing"]
 
 
 class Writer(Protocol):

@@ -21,26 +21,26 @@ def atomic_output(target: Path) -> Iterator[BinaryIO]:
     """A new file, open for reading and writing, that becomes ``target`` when the block ends without an exception.
 
     Missing folders on the way to it are made, and removed again if the block fails. A symbolic link is followed:
-    the file it points to is replaced. Raises OutputError where the folder cannot be written to.
+    the file it points to is replaced. Raises OutputError where the system refuses.
     """
-    target = target.resolve()
+    target = Path(os.path.realpath(target))
     made = _make_folders(target.parent)
-    temporary = target.with_name(f".{target.name[:100]}.{secrets.token_hex(6)}.tmp")
+    # Short, whatever the target is called: a name that is as long as names may be must not fail.
+    temporary = target.with_name(f".{secrets.token_hex(8)}.xttsrecipe.tmp")
     try:
-        try:
+        with writing(target):
             # Not tempfile: the output gets the permissions that any new file of the user's gets.
             descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-        except OSError as error:
-            raise _cannot_write(target, error) from error
-        try:
-            with os.fdopen(descriptor, "w+b", buffering=0) as file:
-                yield file
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
+            with writing(target):
+                file.flush()
                 os.fsync(file.fileno())
+        with writing(target):
             temporary.replace(target)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
     except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
         for folder in reversed(made):
             with contextlib.suppress(OSError):
                 folder.rmdir()
@@ -48,31 +48,37 @@ def atomic_output(target: Path) -> Iterator[BinaryIO]:
     _sync_folder(target.parent)
 
 
+@contextlib.contextmanager
+def writing(target: Path) -> Iterator[None]:
+    """Says of whatever the system refuses in the block that ``target`` cannot be written. Raises OutputError."""
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(
+            Problem(
+                f"cannot be written: {error.strerror or error}",
+                Location(str(target)),
+                hint="the old output, if there was one, is as it was; make room there or choose another place with -o",
+            )
+        ) from error
+
+
 def _make_folders(folder: Path) -> list[Path]:
     missing = []
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
     made: list[Path] = []
-    try:
-        for missing_folder in reversed(missing):
-            missing_folder.mkdir()
-            made.append(missing_folder)
-    except OSError as error:
-        for made_folder in reversed(made):
-            made_folder.rmdir()
-        raise _cannot_write(missing[0], error) from error
+    with writing(folder):
+        while not folder.exists():
+            missing.append(folder)
+            folder = folder.parent
+        try:
+            for missing_folder in reversed(missing):
+                missing_folder.mkdir()
+                made.append(missing_folder)
+        except OSError:
+            for made_folder in reversed(made):
+                made_folder.rmdir()
+            raise
     return made
-
-
-def _cannot_write(target: Path, error: OSError) -> OutputError:
-    return OutputError(
-        Problem(
-            f"cannot be written: {error.strerror or error}",
-            Location(str(target)),
-            hint="choose another place with -o, or see to it that the folder can be written to",
-        )
-    )
 
 
 def _sync_folder(folder: Path) -> None:

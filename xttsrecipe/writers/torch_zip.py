@@ -33,8 +33,12 @@ class TorchZipWriter:
         self._file = file
         self._descriptor = file.fileno()
         # An open handle, not a path, gives the archive the same root folder whatever the output is called.
-        with torch.serialization.skip_data():
-            torch.save(_skeleton(tensors, metadata), file)
+        try:
+            with torch.serialization.skip_data():
+                torch.save(_skeleton(tensors, metadata), file)
+        except RuntimeError as error:
+            # What the file refused to take (a full disk) comes out of torch as an error of its own.
+            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
         file.flush()
         file.seek(0)
         self._places = torch_zip.read(file, "output").tensors
