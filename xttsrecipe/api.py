@@ -57,11 +57,18 @@ def make_plan(recipe: Recipe) -> Plan:
 
     Raises CheckpointError for sources that cannot be read, RecipeError where recipe and checkpoints do not fit.
     """
+    return plan.make_plan(recipe, source_headers(recipe))
+
+
+def source_headers(
+    recipe: Recipe, open_checkpoint: Callable[[Path], Header] = checkpoints.open_checkpoint
+) -> list[Header]:
+    """The headers of a recipe's sources, in its order. Raises CheckpointError for all that cannot be read."""
     headers: list[Header] = []
     problems: list[Problem] = []
     for source in recipe.sources:
         try:
-            headers.append(checkpoints.open_checkpoint(source.path))
+            headers.append(open_checkpoint(source.path))
         except CheckpointError as error:
             for problem in error.problems:
                 hint = problem.hint or (None if source.path.exists() else _RELATIVE)
@@ -69,7 +76,7 @@ def make_plan(recipe: Recipe) -> Plan:
                 problems.append(replace(problem, what=f"source {source.name!r} {problem.what}", hint=hint))
     if problems:
         raise CheckpointError(problems)
-    return plan.make_plan(recipe, headers)
+    return headers
 
 
 def run(what: Plan | Recipe, force: bool = False, on_bytes: Callable[[int], None] = lambda count: None) -> Summary:

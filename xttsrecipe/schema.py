@@ -10,7 +10,6 @@ import functools
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +33,9 @@ _TYPES = {
 def schema_text() -> str:
     """The recipe schema (JSON Schema, draft-07) as shipped."""
     # A wheel carries the schema inside the package; a checkout has it at the top, where editors and reviewers look.
-    packaged = resources.files(__package__).joinpath("data/recipe.schema.json")
-    if packaged.is_file():
-        return packaged.read_text("utf-8")
-    return (Path(__file__).parent.parent / "schema" / "recipe.schema.json").read_text("utf-8")
+    here = Path(__file__).parent
+    packaged, at_top = here / "data" / "recipe.schema.json", here.parent / "schema" / "recipe.schema.json"
+    return (packaged if packaged.is_file() else at_top).read_text("utf-8")
 
 
 @functools.cache

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import api
+from . import api, checkpoints
 from .errors import Location, Problem, RecipeError, XttsRecipeError
+from .plan import make_plan
 from .recipe import Recipe
 from .rules import rule_problems
+from .specs import Header
 from .xtts import known_tensors
 
 
@@ -24,18 +27,18 @@ class Validation:
 
 def validate(paths: Sequence[Path]) -> Iterator[Validation]:
     """The outcome for every recipe in files and folders, in that order; folders by name."""
+    # Recipes of a team share checkpoints: each header is read once.
+    open_checkpoint = functools.cache(checkpoints.open_checkpoint)
     for path in paths:
         if not path.is_dir():
-            yield _validated(path)
+            yield _validated(path, open_checkpoint)
             continue
         recipes = sorted(found for found in path.rglob("*") if _is_recipe(found, path))
         if not recipes:
-            yield Validation(
-                path,
-                (Problem("there is no recipe in this folder", Location(str(path)), expected="*.yaml or *.yml"),),
-                "",
-            )
-        yield from map(_validated, recipes)
+            problem = Problem("there is no recipe in this folder", Location(str(path)), expected="*.yaml or *.yml")
+            yield Validation(path, (problem,), "")
+        for found in recipes:
+            yield _validated(found, open_checkpoint)
 
 
 def _is_recipe(found: Path, folder: Path) -> bool:
@@ -43,23 +46,23 @@ def _is_recipe(found: Path, folder: Path) -> bool:
     return found.suffix in (".yaml", ".yml") and not hidden and found.is_file()
 
 
-def _validated(path: Path) -> Validation:
+def _validated(path: Path, open_checkpoint: Callable[[Path], Header]) -> Validation:
     try:
-        return Validation(path, (), _check(api.load_recipe(path)))
+        return Validation(path, (), _check(api.load_recipe(path), open_checkpoint))
     except XttsRecipeError as error:
         return Validation(path, error.problems, "")
 
 
-def _check(recipe: Recipe) -> str:
+def _check(recipe: Recipe, open_checkpoint: Callable[[Path], Header]) -> str:
     """What was checked. Raises XttsRecipeError."""
     absent = [source.name for source in recipe.sources if not source.path.exists()]
     if not absent:
-        api.make_plan(recipe)
+        make_plan(recipe, api.source_headers(recipe, open_checkpoint))
         return "its checkpoints' headers too"
     keys = dict.fromkeys(known_tensors())
     for source in recipe.sources:
         if source.name not in absent:
-            keys.update(dict.fromkeys(api.inspect(source.path).tensors))
+            keys.update(dict.fromkeys(open_checkpoint(source.path).tensors))
     problems = rule_problems(recipe, keys)
     if problems:
         raise RecipeError(problems)

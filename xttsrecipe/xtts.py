@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Iterable, Mapping
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +99,7 @@ def training_only_tensors() -> Mapping[str, TensorSpec]:
 
 @functools.cache
 def _table() -> Mapping[str, TensorSpec]:
-    text = resources.files(__package__).joinpath("data/xtts_v2_keys.tsv").read_text("utf-8")
+    text = (Path(__file__).parent / "data" / "xtts_v2_keys.tsv").read_text("utf-8")
     rows = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
     table: dict[str, TensorSpec] = {}
     for prefix, block in itertools.groupby(rows, key=lambda row: row[0][: row[0].find("}") + 1] or row[0]):

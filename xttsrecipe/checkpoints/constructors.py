@@ -123,14 +123,12 @@ _MAX_COUNT = 2**62
 
 
 def _tensor(storage: object, dtype: DType, offset: Any, shape: Any, strides: Any) -> PickledTensor:
-    if not (
-        isinstance(storage, PickledStorage)
-        and type(shape) is type(strides) is tuple
-        and len(shape) == len(strides) <= _MAX_DIMENSIONS
-        and all(type(number) is int and 0 <= number < _MAX_COUNT for number in (offset, *shape, *strides))
-        and math.prod(shape) < _MAX_COUNT
-    ):
-        raise MalformedPickleError("a tensor without a proper storage, shape, strides or offset")
+    if not (isinstance(storage, PickledStorage) and type(shape) is type(strides) is tuple):
+        raise MalformedPickleError("a tensor without a proper storage, shape and strides")
+    counts = (offset, *shape, *strides)
+    whole = set(map(type, counts)) == {int} and 0 <= min(counts) and max(counts) < _MAX_COUNT
+    if not (whole and len(shape) == len(strides) <= _MAX_DIMENSIONS and math.prod(shape) < _MAX_COUNT):
+        raise MalformedPickleError("a tensor with sizes, strides or an offset that no tensor has")
     return PickledTensor(storage, dtype, offset, shape, strides)
 
 

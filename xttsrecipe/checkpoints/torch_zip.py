@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 from ..errors import CheckpointError, Location, Problem
+from ..positional import read_at
 from ..specs import RawCheckpoint, StoredTensor, TensorSpec, span
 from . import inert_pickle
 from .plain import to_plain
@@ -205,11 +206,11 @@ class _Reader:
                 "was packed again by a zip tool: its tensor data is compressed or encrypted",
                 hint="unpack it, and pack it without compression (zip -0), or get the original file",
             )
-        local = b""
-        if info.header_offset < self._size:
-            self._file.seek(info.header_offset)
-            local = self._file.read(_LOCAL_HEADER.size)
-        if len(local) < _LOCAL_HEADER.size or not local.startswith(MAGIC):
+        local = bytearray(_LOCAL_HEADER.size)
+        in_file = info.header_offset < self._size
+        if not in_file or read_at(self._file.fileno(), memoryview(local), info.header_offset) < len(local):
+            raise _refused(self._path, f"is damaged: the zip directory points beyond the file for data/{key}")
+        if not local.startswith(MAGIC):
             raise _refused(self._path, f"is damaged: the zip directory points to no record for data/{key}")
         *_, name_length, extra_length = _LOCAL_HEADER.unpack(local)
         start = info.header_offset + _LOCAL_HEADER.size + name_length + extra_length
