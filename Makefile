@@ -26,15 +26,12 @@ demo: setup demo/checkpoints/audiobook.pth  ## Merge two small checkpoints with 
 test: setup  ## Run the tests
 	$(BIN)/python -m pytest
 
-check: setup  ## Check format, lint and types, then run the tests
+lint: setup  ## Check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
-	$(MAKE) --no-print-directory test
 
-lint: setup  ## Check lint and types
-	$(BIN)/ruff check .
-	$(BIN)/mypy
+check: lint test  ## All that lint checks, then the tests
 
 format: setup  ## Format the code
 	$(BIN)/ruff format .

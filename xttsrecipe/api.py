@@ -1,16 +1,19 @@
 """The verbs as functions: what the command line does, for Python programs.
 
-import xttsrecipe
+Example::
 
-recipe = xttsrecipe.load_recipe("recipes/news_audiobook.yaml")
-plan = xttsrecipe.make_plan(recipe)
-for step in plan.steps:
-    print(step.key, step.rule, step.method, step.weights)
-summary = xttsrecipe.run(plan)
+    import xttsrecipe
+
+    recipe = xttsrecipe.load_recipe("recipes/news_audiobook.yaml")
+    plan = xttsrecipe.make_plan(recipe)
+    for step in plan.steps:
+        print(step.key, step.rule, step.method, step.weights)
+    summary = xttsrecipe.run(plan)
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from os import PathLike
@@ -71,7 +74,7 @@ def source_headers(
             headers.append(open_checkpoint(source.path))
         except CheckpointError as error:
             for problem in error.problems:
-                hint = problem.hint or (None if source.path.exists() else _RELATIVE)
+                hint = problem.hint or (None if os.path.exists(source.path) else _RELATIVE)  # noqa: PTH110 # never raises
                 # "FILE: is empty" becomes "FILE: source 'news' is empty".
                 problems.append(replace(problem, what=f"source {source.name!r} {problem.what}", hint=hint))
     if problems:

@@ -1,6 +1,4 @@
-"""The command line: one function per verb, each a few calls into the floors below. Owns exit codes and the only catch-
-all.
-"""
+"""The command line: one function per verb. Owns exit codes and the catch-all for bugs."""
 
 from __future__ import annotations
 
@@ -280,8 +278,9 @@ def main() -> None:
     """The ``xttsrecipe`` command."""
     signal.signal(signal.SIGTERM, _terminate)
     for stream in (sys.stdout, sys.stderr):
-        # A name that the terminal's encoding lacks must not end a run.
-        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+        # What goes to a file we must be able to read again; a name that a terminal cannot show must not end a run.
+        encoding = None if stream.isatty() else "utf-8"
+        stream.reconfigure(encoding=encoding, errors="backslashreplace")  # type: ignore[union-attr]
     app()
 
 

@@ -51,9 +51,7 @@ class Document:
         return places[path]
 
     def with_value(self, path: Path_, value: Any, origin: Location) -> Document:
-        """A copy with ``value`` at ``path``, mappings made where they are missing; ``origin`` is the place of what is
-        new.
-        """
+        """A copy with ``value`` at ``path``, missing mappings made; what is new stands at ``origin``."""
         made = {path[:length]: origin for length in range(1, len(path) + 1)}
 
         def placed(known: Mapping[Path_, Location]) -> Mapping[Path_, Location]:

@@ -1,7 +1,7 @@
 """Streams a plan's steps from the sources to the output. Decides nothing: what the plan says is what happens.
 
-The only floor, with ``writers``, that imports torch. Memory holds a few chunks per source, whatever the
-checkpoints' size.
+Imports torch, as do only ``gather`` and ``writers.torch_zip``. Memory holds a few pieces of tensors, whatever the
+number and the size of the checkpoints.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from .xtts import architecture
 
 PROVENANCE = "xttsrecipe"
 
-# What a trainer's file holds beside the model that has no meaning after a merge.
+# What a merge keeps of a trainer's file beside the model; the rest has no meaning after it.
 _MERGED_ENTRIES = ("config", "step", "epoch", "model_loss")
 
 

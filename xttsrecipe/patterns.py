@@ -29,7 +29,9 @@ def compile_pattern(pattern: str, components: Mapping[str, Sequence[str]]) -> Ke
     globs = _component(pattern, components) if pattern.startswith("@") else [pattern]
     try:
         regexes, _ = fnmatch.translate(globs, flags=_FLAGS, limit=_MAX_ALTERNATIVES)
-    except Exception as error:  # wcmatch has no public name for what it raises at the limit
+    except Exception as error:
+        if type(error).__name__ != "PatternLimitException":  # wcmatch has no public name for it
+            raise
         raise PatternError(f"the pattern expands to more than {_MAX_ALTERNATIVES:,} alternatives") from error
     match = re.compile("|".join(regexes)).match
     return lambda key: match(key) is not None

@@ -1,6 +1,4 @@
-"""What must hold before a run starts: the output may be replaced, fits on the disk, and the sources are the ones
-meant.
-"""
+"""What must hold before a run: the output may be replaced and fits, the sources are those that are meant."""
 
 from __future__ import annotations
 
@@ -85,9 +83,10 @@ def _same_file(source: Path, output: Path) -> bool:
 
 
 def _space_problems(plan: Plan, output: Path) -> Iterator[Problem]:
-    folder = Path(os.path.realpath(output)).parent
-    while not folder.exists():
-        folder = folder.parent
+    folder = next((folder for folder in Path(os.path.realpath(output)).parents if folder.exists()), None)
+    if folder is None:
+        yield _refused(output, "is on a drive that is not there", hint="choose another place with -o")
+        return
     free = shutil.disk_usage(folder).free
     if free < plan.disk:
         yield _refused(

@@ -118,7 +118,10 @@ class Setting:
 
 
 def parse_setting(text: str) -> Setting:
-    """A ``--set`` argument, ``checkpoints.news=/data/x.pth``; parts with dots in them are quoted. Raises ValueError."""
+    """A ``--set`` argument, ``checkpoints.news=/data/x.pth``; parts with dots in them are quoted.
+
+    Raises ValueError for another form, RecipeError for a value that is no YAML.
+    """
     match = re.fullmatch(r'((?:"[^"]*"|[^."=]+)(?:\.(?:"[^"]*"|[^."=]+))*)=(.*)', text, re.DOTALL)
     if not match:
         raise ValueError(f"{text!r} is not of the form FIELD=VALUE, as in checkpoints.news=/data/news.pth")

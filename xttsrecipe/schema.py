@@ -66,9 +66,7 @@ def _problems(error: Any, document: Document) -> Iterator[Problem]:
 
 
 def _meant_branch(error: Any) -> list[Any] | None:
-    """The errors in the oneOf branch whose type the value has: the one that was meant. None where it has no branch's
-    type.
-    """
+    """The errors of the oneOf branch whose type the value has: the one that was meant. None if no branch has it."""
     for index, branch in enumerate(error.validator_value):
         if Draft7Validator({"type": _resolved(branch)["type"]}).is_valid(error.instance):
             return [inner for inner in error.context or () if inner.relative_schema_path[0] == index]

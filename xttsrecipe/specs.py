@@ -59,7 +59,7 @@ class DType(Enum):
 
 _BY_LABEL = {dtype.label: dtype for dtype in DType}
 
-# The kinds of number that merge with each other, narrow to wide.
+# How wide a type is; those not listed can each hold values that another of them cannot.
 _WIDTH = {DType.FLOAT64: 3, DType.FLOAT32: 2, DType.COMPLEX128: 3, DType.COMPLEX64: 2}
 
 
@@ -109,8 +109,10 @@ def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class StoredTensor:
-    """A tensor in a file: ``name`` as the file has it, ``offset`` of its first element in bytes from the start of
-    the file, ``strides`` in elements (never negative)."""
+    """A tensor in a file, under the ``name`` that the file has.
+
+    ``offset``: bytes from the start of the file to the first element; ``strides``: in elements, never negative.
+    """
 
     name: str
     spec: TensorSpec

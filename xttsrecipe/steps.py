@@ -67,10 +67,7 @@ class StepBuilder:
                 self._described(key, [(i, shape_text(t.spec.shape)) for i, t, _ in tensors])
             )
             return None
-        if (
-            len({tensor.spec.dtype.averages for _, tensor, _ in tensors}) > 1
-            or len({t.spec.dtype.kind for _, t, _ in tensors}) > 1
-        ):
+        if len({tensor.spec.dtype.kind for _, tensor, _ in tensors}) > 1:
             self._kinds.setdefault(rule, []).append(
                 self._described(key, [(i, str(t.spec.dtype)) for i, t, _ in tensors])
             )
@@ -143,7 +140,7 @@ class StepBuilder:
             )
         for rule, lines in self._kinds.items():
             yield Problem(
-                f"{_tensors(lines)} of another kind of number in each source{_of(rule)}",
+                f"{_tensors(lines)} of element types that cannot be mixed{_of(rule)}",
                 rule.where if rule else self._recipe.sources[0].where,
                 hint=self._settle(lines[0].partition(":")[0], self._names[0], rule),
                 details=tuple(lines),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +31,7 @@ def validate(paths: Sequence[Path]) -> Iterator[Validation]:
     # Recipes of a team share checkpoints: each header is read once.
     open_checkpoint = functools.cache(checkpoints.open_checkpoint)
     for path in paths:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # noqa: PTH112 # Path.is_dir raises for what cannot be a name
             yield _validated(path, open_checkpoint)
             continue
         recipes = sorted(found for found in path.rglob("*") if _is_recipe(found, path))
@@ -43,7 +44,7 @@ def validate(paths: Sequence[Path]) -> Iterator[Validation]:
 
 def _is_recipe(found: Path, folder: Path) -> bool:
     hidden = any(part.startswith(".") for part in found.relative_to(folder).parts)
-    return found.suffix in (".yaml", ".yml") and not hidden and found.is_file()
+    return found.suffix in (".yaml", ".yml") and not hidden and os.path.isfile(found)  # noqa: PTH113
 
 
 def _validated(path: Path, open_checkpoint: Callable[[Path], Header]) -> Validation:
@@ -55,7 +56,7 @@ def _validated(path: Path, open_checkpoint: Callable[[Path], Header]) -> Validat
 
 def _check(recipe: Recipe, open_checkpoint: Callable[[Path], Header]) -> str:
     """What was checked. Raises XttsRecipeError."""
-    absent = [source.name for source in recipe.sources if not source.path.exists()]
+    absent = [source.name for source in recipe.sources if not os.path.exists(source.path)]  # noqa: PTH110
     if not absent:
         make_plan(recipe, api.source_headers(recipe, open_checkpoint))
         return "its checkpoints' headers too"

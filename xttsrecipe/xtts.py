@@ -181,7 +181,7 @@ def _version(tensors: Mapping[str, StoredTensor]) -> str | None:
         return "v2" if _rows(tensors, "gpt.mel_embedding.weight") == 1026 else None
     match rows:
         case 6153:
-            return "v2.0.0–2.0.2"
+            return "v2.0.0-2.0.2"
         case 6681:
             return "v2.0.3"
     return f"v2, {'extended' if rows > 6681 else 'own'} vocabulary ({rows} rows)"

@@ -45,7 +45,7 @@ def scalar(node: yaml.ScalarNode) -> Any:
         return text.lower() == "true"
     if _INT.match(text) and len(text) < _MAX_DIGITS:
         return int(text)
-    if _OTHER_INT.match(text):
+    if _OTHER_INT.match(text) and len(text) < _MAX_DIGITS:
         return int(text, 0)
     if _FLOAT.match(text):
         return float(text)

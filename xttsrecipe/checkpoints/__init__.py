@@ -24,11 +24,6 @@ _RESAVE = "load it with the torch that wrote it (or torch<2.6) and save it again
 _OLD_TORCH = b"l\xfc\x9cF\xf9 j\xa8P\x19"
 # First bytes of what people take for a checkpoint: (magic, what it is, what to do).
 _OTHER_FILES = (
-    (
-        b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",
-        "is a checkpoint from torch before 1.6, a format without an index",
-        _RESAVE,
-    ),
     (b"version https://git-lfs", "is a Git LFS pointer, not the file itself", "run 'git lfs pull'"),
     (b"<", "is a web page or XML, not a checkpoint", "the download link led to a page; get the file itself"),
     (b"\x1f\x8b", "is compressed with gzip", "unpack it first"),

@@ -36,6 +36,9 @@ class _NumpyDType:
         if isinstance(state, tuple) and len(state) > 1 and state[1] in ("<", ">"):
             self.order = state[1]
 
+    def __repr__(self) -> str:
+        return f"numpy.{self.code}"
+
 
 _NUMPY_SCALARS = {
     "f8": "d", "f4": "f", "f2": "e", "i8": "q", "i4": "i", "i2": "h", "i1": "b",
@@ -126,7 +129,7 @@ def _tensor(storage: object, dtype: DType, offset: Any, shape: Any, strides: Any
     if not (isinstance(storage, PickledStorage) and type(shape) is type(strides) is tuple):
         raise MalformedPickleError("a tensor without a proper storage, shape and strides")
     counts = (offset, *shape, *strides)
-    whole = set(map(type, counts)) == {int} and 0 <= min(counts) and max(counts) < _MAX_COUNT
+    whole = set(map(type, counts)) == {int} and min(counts) >= 0 and max(counts) < _MAX_COUNT
     if not (whole and len(shape) == len(strides) <= _MAX_DIMENSIONS and math.prod(shape) < _MAX_COUNT):
         raise MalformedPickleError("a tensor with sizes, strides or an offset that no tensor has")
     return PickledTensor(storage, dtype, offset, shape, strides)

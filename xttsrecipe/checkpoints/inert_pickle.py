@@ -31,13 +31,15 @@ class RefusedGlobalError(Exception):
 class _Constructor:
     """A callable the pickle may apply. Not a function: BUILD could set a function's defaults."""
 
-    __slots__ = ("_build", "name")
+    __slots__ = ("_build", "_spend", "name")
 
-    def __init__(self, name: str, build: Callable[..., Any]) -> None:
+    def __init__(self, name: str, build: Callable[..., Any], spend: Callable[[tuple[Any, ...]], None]) -> None:
         self.name = name
         self._build = build
+        self._spend = spend
 
     def __call__(self, *args: Any) -> Any:
+        self._spend(args)
         return self._build(*args)
 
     def __setstate__(self, state: object) -> None:
@@ -56,18 +58,29 @@ _STORAGES = {
 }  # fmt: skip
 
 
+_SIZED = (list, tuple, dict, set, frozenset, str, bytes)
+_MAX_COPIED = 1 << 25
+
+
 class _InertUnpickler(pickle.Unpickler):
     def __init__(self, data: bytes) -> None:
         super().__init__(io.BytesIO(data), encoding="utf-8", errors="surrogateescape")
         self._globals: dict[tuple[str, str], Any] = {}
+        self._copied = 0
         # Before protocol 3 Python 3 writes Python 2's names: __builtin__.long is int.
         self._old_names = data[:1] != b"\x80" or data[1:2] < b"\x03"
 
     def find_class(self, module: str, name: str) -> Any:
         key = _new_name(module, name) if self._old_names else (module, name)
         if key not in self._globals:
-            self._globals[key] = _stand_in(*key)
+            self._globals[key] = _stand_in(*key, self._spend)
         return self._globals[key]
+
+    def _spend(self, args: tuple[Any, ...]) -> None:
+        # A reference of a few bytes must not copy a list of a million, again and again.
+        self._copied += sum(len(argument) for argument in args if isinstance(argument, _SIZED))
+        if self._copied > _MAX_COPIED:
+            raise MalformedPickleError("copies of copies, beyond any real checkpoint")
 
     def persistent_load(self, pid: Any) -> PickledStorage:
         match pid:
@@ -82,10 +95,10 @@ def _new_name(module: str, name: str) -> tuple[str, str]:
     return _compat_pickle.IMPORT_MAPPING.get(module, module), name
 
 
-def _stand_in(module: str, name: str) -> Any:
+def _stand_in(module: str, name: str, spend: Callable[[tuple[Any, ...]], None]) -> Any:
     known = constructor(module, name)
     if known:
-        return _Constructor(f"{module}.{name}", known)
+        return _Constructor(f"{module}.{name}", known, spend)
     if module in ("torch", "torch.storage") and name.endswith("Storage"):
         return StorageType(name, _STORAGES.get(name))
     if module == "torch" and (dtype := DType.named(name)):

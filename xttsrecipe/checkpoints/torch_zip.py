@@ -245,7 +245,7 @@ def _has_tensors(values: Mapping[Any, Any]) -> bool:
 
 
 def _tensors_of(model: Mapping[Any, Any], path: str) -> Iterator[tuple[str, PickledTensor]]:
-    """The state dict's tensors; what is not a tensor is passed over (some exports keep counters beside the weights)."""
+    """The state dict's tensors; what is not a tensor is passed over (some exports keep counters beside the tensors)."""
     for name, value in model.items():
         if isinstance(value, Unsupported):
             raise _refused(path, f"holds a tensor that cannot be read: {name!r} {value.why}")

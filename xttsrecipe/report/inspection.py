@@ -12,14 +12,14 @@ from ..patterns import compile_pattern
 from ..specs import Header, StoredTensor, shape_text
 from ..xtts import COMPONENTS, component_of
 from .json_text import json_text
-from .layout import columns, count_text, size_text
+from .layout import columns, count_text, printable, size_text
 from .plan import loss_text, version_text
 
 _SHOWN_ENTRIES = ("step", "epoch", "model_loss", "date")
 
 
 def inspection_text(header: Header) -> str:
-    """A checkpoint on a page: file, components, what is training-only weight, config, training metadata."""
+    """A checkpoint on a page: file, components, training-only tensors, config, training metadata."""
     facts = [
         ["file", str(header.path)],
         ["format", f"{header.format}, {size_text(header.stamp.size)}"],
@@ -100,6 +100,8 @@ def _training(header: Header) -> str:
     config = header.entries.get("config")
     if isinstance(config, dict):
         return text + "\n\nconfig\n" + columns(_flat(config))
+    if config is not None:
+        return f"{text}\n\nconfig\n  {printable(_short(config))}"
     return text + "\n\nconfig\n  none in this file"
 
 

@@ -1,4 +1,4 @@
-"""How a plan looks: for people, key by key, and as JSON."""
+"""How a plan looks to people: on a page, and key by key."""
 
 from __future__ import annotations
 

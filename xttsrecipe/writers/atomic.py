@@ -7,6 +7,7 @@ wrong before the rename leaves the old output as it was and no litter.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import secrets
 from collections.abc import Iterator
@@ -64,12 +65,10 @@ def writing(target: Path) -> Iterator[None]:
 
 
 def _make_folders(folder: Path) -> list[Path]:
-    missing = []
+    """Make a folder and those above it that are missing; the ones made, outermost first."""
     made: list[Path] = []
     with writing(folder):
-        while not folder.exists():
-            missing.append(folder)
-            folder = folder.parent
+        missing = list(itertools.takewhile(lambda above: not above.exists(), (folder, *folder.parents)))
         try:
             for missing_folder in reversed(missing):
                 missing_folder.mkdir()

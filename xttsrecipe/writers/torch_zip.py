@@ -9,6 +9,7 @@ and 4.3.12).
 from __future__ import annotations
 
 import bisect
+import os
 import struct
 import zipfile
 import zlib
@@ -19,7 +20,7 @@ import torch
 
 from ..checkpoints import torch_zip
 from ..metadata import OutputMetadata
-from ..positional import write_at
+from ..positional import read_at, write_at
 from ..specs import TensorSpec
 
 _CENTRAL_ENTRY = struct.Struct("<4s6H3L5H2L")
@@ -58,6 +59,7 @@ class TorchZipWriter:
         with zipfile.ZipFile(self._file) as archive:
             records = sorted(archive.infolist(), key=lambda info: info.header_offset)
             directory_start = archive.start_dir
+            directory_end = self._file.seek(0, os.SEEK_END)
         starts = [info.header_offset for info in records]
         by_record: dict[bytes, int] = {}
         for name, place in self._places.items():
@@ -66,17 +68,21 @@ class TorchZipWriter:
             record = records[bisect.bisect_right(starts, place.offset) - 1]
             by_record[record.filename.encode()] = self._checksums[name]
             self._patch_descriptor(place.offset + record.file_size, self._checksums[name])
-        self._patch_directory(directory_start, by_record)
+        self._patch_directory(directory_start, directory_end, by_record)
+
+    def _read(self, position: int, count: int) -> bytearray:
+        # Never through the buffered file: where there is no pwrite, write_at moves the descriptor under its buffer.
+        data = bytearray(count)
+        read_at(self._descriptor, memoryview(data), position)
+        return data
 
     def _patch_descriptor(self, position: int, checksum: int) -> None:
-        self._file.seek(position)
-        if self._file.read(4) != _DESCRIPTOR_MAGIC:
+        if self._read(position, 4) != _DESCRIPTOR_MAGIC:
             raise AssertionError("torch.save no longer writes a data descriptor after each record")
         write_at(self._descriptor, memoryview(checksum.to_bytes(4, "little")), position + 4)
 
-    def _patch_directory(self, start: int, checksums: Mapping[bytes, int]) -> None:
-        self._file.seek(start)
-        directory = bytearray(self._file.read())
+    def _patch_directory(self, start: int, end: int, checksums: Mapping[bytes, int]) -> None:
+        directory = self._read(start, end - start)
         position = 0
         while directory.startswith(b"PK\x01\x02", position):
             fields = _CENTRAL_ENTRY.unpack_from(directory, position)
