@@ -1,7 +1,7 @@
 """Streams a plan's steps from the sources to the output. Decides nothing: what the plan says is what happens.
 
-Imports torch, as do only ``gather`` and ``writers.torch_zip``. Memory holds a few pieces of tensors, whatever the
-number and the size of the checkpoints.
+Imports torch, as do only ``gather``, ``torch_dtypes`` and ``writers.torch_zip``. Memory holds a few pieces of
+tensors, whatever the number and the size of the checkpoints.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from .plan import Plan, piece_elements
 from .positional import read_at
 from .specs import DType, FileStamp, Header, StoredTensor
 from .steps import Step
+from .torch_dtypes import torch_dtype
 from .writers import atomic_output, open_writer, writing
 
 
@@ -147,7 +148,7 @@ class _Lane:
         buffer = self._buffers.get(use)
         if buffer is None or len(buffer) < nbytes:
             buffer = self._buffers[use] = bytearray(nbytes)
-        elements = torch.frombuffer(buffer, dtype=torch.uint8, count=nbytes).view(getattr(torch, dtype.label))
+        elements = torch.frombuffer(buffer, dtype=torch.uint8, count=nbytes).view(torch_dtype(dtype))
         return elements, memoryview(buffer)[:nbytes]
 
 
@@ -214,7 +215,7 @@ def _widened(step: Step, pieces: Sequence[torch.Tensor], lane: _Lane) -> list[to
     """The pieces in the type that the step computes in."""
     wide = []
     for index, piece in enumerate(pieces):
-        if piece.dtype != getattr(torch, step.compute.label):
+        if piece.dtype != torch_dtype(step.compute):
             piece = lane.tensor(("compute", index), piece.numel(), step.compute)[0].copy_(piece)
         wide.append(piece)
     return wide

@@ -8,6 +8,7 @@ import torch
 
 from .plan import SPAN_BYTES
 from .specs import StoredTensor, span
+from .torch_dtypes import torch_dtype
 
 ReadAt = Callable[[StoredTensor, int, memoryview], None]
 
@@ -17,7 +18,7 @@ def gather(tensor: StoredTensor, read: ReadAt) -> torch.Tensor:
 
     ``read(tensor, position, buffer)`` fills a buffer from ``position`` bytes after the tensor's first element.
     """
-    result = torch.empty(tensor.spec.shape, dtype=getattr(torch, tensor.spec.dtype.label))
+    result = torch.empty(tensor.spec.shape, dtype=torch_dtype(tensor.spec.dtype))
 
     def fill(part: torch.Tensor, strides: Sequence[int], start: int) -> None:
         """The part of the result whose first element lies ``start`` elements after the tensor's."""

@@ -35,9 +35,9 @@ class Step:
     weights: tuple[float, ...]
     compute: DType
 
-    @property
-    def changes_dtype(self) -> bool:
-        return any(tensor.spec.dtype != self.spec.dtype for tensor in self.inputs)
+
+# The tensor of a key in each source that a decision reads: index of the source, tensor, weight.
+_Weighted = Sequence[tuple[int, StoredTensor, float]]
 
 
 class StepBuilder:
@@ -48,41 +48,36 @@ class StepBuilder:
         self._headers = headers
         self._names = [source.name for source in recipe.sources]
         self._prefix = prefix
-        self._missing: dict[tuple[Rule | None, tuple[int, ...]], list[str]] = {}
-        self._unequal: dict[Rule | None, list[str]] = {}
-        self._kinds: dict[Rule | None, list[str]] = {}
+        # By what is wrong and the rule that decided: the keys, each with the facts.
+        self._misfits: dict[tuple[str, Rule | None], dict[str, str]] = {}
 
     def step(self, key: str, rule: Rule | None) -> Step | None:
         """The step for a canonical key; None, and a problem kept, where the sources do not allow one."""
         decision = rule.decision if rule else self._recipe.default
-        weighted = _weighted_sources(decision, len(self._headers))
-        absent = tuple(index for index, _ in weighted if key not in self._headers[index].tensors)
+        read = [(index, weight) for index, weight in _weights(decision) if weight != 0]
+        absent = [self._names[index] for index, _ in read if key not in self._headers[index].tensors]
         if absent:
-            self._missing.setdefault((rule, absent), []).append(key)
+            self._misfit(f"missing in {listed(absent)}", rule, key, "")
             return None
-        tensors = [(index, self._headers[index].tensors[key], weight) for index, weight in weighted]
-        shapes = {tensor.spec.shape for _, tensor, _ in tensors}
-        if len(shapes) > 1:
-            self._unequal.setdefault(rule, []).append(
-                self._described(key, [(i, shape_text(t.spec.shape)) for i, t, _ in tensors])
-            )
+        tensors = [(index, self._headers[index].tensors[key], weight) for index, weight in read]
+        if len({tensor.spec.shape for _, tensor, _ in tensors}) > 1:
+            facts = [f"{self._names[index]} {shape_text(tensor.spec.shape)}" for index, tensor, _ in tensors]
+            self._misfit("of unequal shape", rule, key, ", ".join(facts))
             return None
         if len({tensor.spec.dtype.kind for _, tensor, _ in tensors}) > 1:
-            self._kinds.setdefault(rule, []).append(
-                self._described(key, [(i, str(t.spec.dtype)) for i, t, _ in tensors])
-            )
+            facts = [f"{self._names[index]} {tensor.spec.dtype}" for index, tensor, _ in tensors]
+            self._misfit("of element types that cannot be mixed", rule, key, ", ".join(facts))
             return None
-        method = "from" if isinstance(decision, Take) else decision.method.name
-        if not tensors[0][1].spec.dtype.averages and len(tensors) > 1:
-            index, tensor, _ = max(tensors, key=lambda entry: entry[2])  # the heaviest; the first of equals
-            tensors = [(index, tensor, 1.0)]
-        if len(tensors) == 1:
-            method = "from"
+        if not tensors[0][1].spec.dtype.averages:
+            heaviest, tensor, _ = max(tensors, key=lambda entry: entry[2])  # the first of equals
+            tensors = [(heaviest, tensor, 1.0)]
+        method = "from" if isinstance(decision, Take) or len(tensors) == 1 else decision.method.name
         return self._made(key, rule, method, tensors)
 
-    def _made(
-        self, key: str, rule: Rule | None, method: str, tensors: Sequence[tuple[int, StoredTensor, float]]
-    ) -> Step:
+    def _misfit(self, what: str, rule: Rule | None, key: str, facts: str) -> None:
+        self._misfits.setdefault((what, rule), {})[key] = facts
+
+    def _made(self, key: str, rule: Rule | None, method: str, tensors: _Weighted) -> Step:
         sources, inputs, weights = zip(*tensors, strict=True)
         dtype = widest([tensor.spec.dtype for tensor in inputs])
         return Step(
@@ -114,57 +109,30 @@ class StepBuilder:
             for tensor in self._headers[source].training_only.values()
         ]
 
-    def _described(self, key: str, facts: Sequence[tuple[int, str]]) -> str:
-        return f"{key}: " + ", ".join(f"{self._names[index]} {fact}" for index, fact in facts)
-
     def problems(self) -> Iterator[Problem]:
-        for (rule, absent), keys in self._missing.items():
-            names = listed([self._names[index] for index in absent])
-            having = [
-                name for name, header in zip(self._names, self._headers, strict=True) if keys[0] in header.tensors
-            ]
+        """One problem for each kind of misfit and rule, with all its keys."""
+        for (what, rule), keys in self._misfits.items():
+            first = next(iter(keys))
+            count = "1 tensor is" if len(keys) == 1 else f"{len(keys)} tensors are"
+            decided = f" (decided by rule {rule.pattern!r})" if rule else ""
             yield Problem(
-                f"{_tensors(keys)} missing in {names}{_of(rule)}",
-                rule.where if rule else self._recipe.sources[absent[0]].where,
-                hint=self._settle(keys[0], having[0], rule),
-                details=tuple(keys),
-            )
-        for rule, lines in self._unequal.items():
-            key = lines[0].partition(":")[0]
-            yield Problem(
-                f"{_tensors(lines)} of unequal shape{_of(rule)}",
+                f"{count} {what}{decided}",
                 rule.where if rule else self._recipe.sources[0].where,
-                hint=self._settle(key, self._names[0], rule)
-                + ("; row counts differ because the vocabularies do" if key in TEXT_ROWS else ""),
-                details=tuple(lines),
-            )
-        for rule, lines in self._kinds.items():
-            yield Problem(
-                f"{_tensors(lines)} of element types that cannot be mixed{_of(rule)}",
-                rule.where if rule else self._recipe.sources[0].where,
-                hint=self._settle(lines[0].partition(":")[0], self._names[0], rule),
-                details=tuple(lines),
+                hint=self._settle(first, rule),
+                details=tuple(f"{key}: {facts}" if facts else key for key, facts in keys.items()),
             )
 
-    def _settle(self, key: str, having: str, rule: Rule | None) -> str:
+    def _settle(self, key: str, rule: Rule | None) -> str:
+        having = next(n for n, header in zip(self._names, self._headers, strict=True) if key in header.tensors)
         if rule and isinstance(rule.decision, Take):
             return f"take {key} from {having} with a later rule, or name another source"
-        return f'settle it with a rule, as "{key}": from {having}'
+        why = "; row counts differ because the vocabularies do" if key in TEXT_ROWS else ""
+        return f'settle it with a rule, as "{key}": from {having}{why}'
 
 
-def _tensors(items: Sequence[object]) -> str:
-    return f"{len(items)} tensor{'s are' if len(items) > 1 else ' is'}"
-
-
-def _of(rule: Rule | None) -> str:
-    return f" (decided by rule {rule.pattern!r})" if rule else ""
-
-
-def _weighted_sources(decision: Take | Merge, count: int) -> list[tuple[int, float]]:
-    """The sources that a decision reads, with their weights; a source of weight 0 is not read."""
-    if isinstance(decision, Take):
-        return [(decision.source, 1.0)]
-    return [(index, decision.weights[index]) for index in range(count) if decision.weights[index] != 0]
+def _weights(decision: Take | Merge) -> list[tuple[int, float]]:
+    """The index and weight of each source that a decision names."""
+    return [(decision.source, 1.0)] if isinstance(decision, Take) else list(enumerate(decision.weights))
 
 
 def _output_dtype(dtype: DType, wanted: DType | None) -> DType:

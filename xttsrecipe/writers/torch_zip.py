@@ -22,6 +22,7 @@ from ..checkpoints import torch_zip
 from ..metadata import OutputMetadata
 from ..positional import read_at, write_at
 from ..specs import TensorSpec
+from ..torch_dtypes import torch_dtype
 
 _CENTRAL_ENTRY = struct.Struct("<4s6H3L5H2L")
 _DESCRIPTOR_MAGIC = b"PK\x07\x08"
@@ -97,7 +98,7 @@ class TorchZipWriter:
 
 def _skeleton(tensors: Mapping[str, TensorSpec], metadata: OutputMetadata) -> dict[str, Any]:
     """What torch.save is given. Empty tensors: memory that is never touched is never resident."""
-    model = {name: torch.empty(spec.shape, dtype=getattr(torch, spec.dtype.label)) for name, spec in tensors.items()}
+    model = {name: torch.empty(spec.shape, dtype=torch_dtype(spec.dtype)) for name, spec in tensors.items()}
     entries = dict(metadata.entries)
     config = {"config": entries.pop("config")} if "config" in entries else {}
     return {**config, "model": model, **entries}
