@@ -55,6 +55,20 @@ def inspect(path: str | PathLike[str]) -> Header:
     return checkpoints.open_checkpoint(Path(path))
 
 
+def inspect_all(paths: Sequence[str | PathLike[str]]) -> list[Header]:
+    """The headers of several files. Raises CheckpointError for all that cannot be read, together."""
+    headers: list[Header] = []
+    problems: list[Problem] = []
+    for path in paths:
+        try:
+            headers.append(inspect(path))
+        except CheckpointError as error:
+            problems += error.problems
+    if problems:
+        raise CheckpointError(problems)
+    return headers
+
+
 def make_plan(recipe: Recipe) -> Plan:
     """What a run of the recipe will do, tensor by tensor; reads the checkpoints' headers only, without torch.
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import functools
+import inspect as inspect_module
+import os
 import platform
+import shlex
 import signal
 import sys
 import traceback
@@ -20,11 +23,11 @@ from .plan import Plan
 from .recipe import parse_setting
 from .report import inspection
 from .report import plan as plan_report
-from .report.layout import printable, size_text
+from .report.layout import counted, printable, size_text
 from .report.plan_json import plan_json
 from .report.problems import problem_text, problems_text, relative
 from .report.progress import progress
-from .report.streams import discard, say, show
+from .report.streams import discard, finish, say, show
 from .schema import schema_text
 from .starter import starter_recipe
 from .version import __version__
@@ -45,14 +48,20 @@ app = typer.Typer(
 )
 
 
-def _verb(function: Callable[P, None]) -> Callable[P, None]:
-    """A verb whose errors end the process with a message for people and the exit code that fits."""
+def _paragraphs(docstring: str) -> str:
+    """A docstring with each paragraph on one line, for typer to wrap as the terminal wants."""
+    return "\n\n".join(" ".join(paragraph.split()) for paragraph in inspect_module.cleandoc(docstring).split("\n\n"))
 
+
+def _verb(function: Callable[P, None]) -> Callable[P, None]:
+    """A verb of the command line; its errors end the process with a message for people and the fitting exit code."""
+
+    @app.command(help=_paragraphs(function.__doc__ or ""))
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             function(*args, **kwargs)
-            sys.stdout.flush()
+            finish()
         except XttsRecipeError as error:
             say(problems_text(error.problems))
             raise typer.Exit(ExitCode.NO) from None
@@ -80,7 +89,11 @@ def _report_bug() -> NoReturn:
     raise typer.Exit(ExitCode.BUG)
 
 
-RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.", show_default=False)]
+# Whether a file can be read is ours to say, with what to do about it.
+_argument = functools.partial(typer.Argument, show_default=False, readable=False)
+_file_option = functools.partial(typer.Option, show_default=False, readable=False)
+
+RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.")]
 Settings = Annotated[
     list[str],
     typer.Option(
@@ -94,7 +107,12 @@ Settings = Annotated[
 OutputFile = Annotated[
     Path | None,
     typer.Option(
-        "--output", "-o", metavar="FILE", help="Write here instead of the recipe's output.path.", show_default=False
+        "--output",
+        "-o",
+        metavar="FILE",
+        help="Write here instead of the recipe's output.path.",
+        show_default=False,
+        readable=False,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
@@ -109,7 +127,6 @@ def _planned(recipe: Path, settings: list[str], output: Path | None) -> Plan:
     return api.make_plan(api.load_recipe(recipe, settings, output))
 
 
-@app.command()
 @_verb
 def run(
     recipe: RecipeFile,
@@ -131,11 +148,10 @@ def run(
     with progress(plan.nbytes) as on_bytes:
         summary = api.execute_plan(plan, on_bytes)
     rate = size_text(int(summary.nbytes / max(summary.seconds, 1e-9)))
-    amount = f"{summary.tensors} tensors, {size_text(summary.nbytes)} in {summary.seconds:.1f} s ({rate}/s)"
+    amount = f"{counted(summary.tensors, 'tensor')}, {size_text(summary.nbytes)} in {summary.seconds:.1f} s ({rate}/s)"
     show(f"{relative(summary.output)}: {amount}\n")
 
 
-@app.command()
 @_verb
 def plan(
     recipe: RecipeFile,
@@ -159,13 +175,15 @@ def plan(
         say(f"run would be refused: {problem_text(problem)}")
 
 
-@app.command()
 @_verb
 def validate(
     paths: Annotated[
         list[Path],
-        typer.Argument(
-            metavar="PATH", help="Recipes, or folders that are searched for .yaml and .yml files.", show_default=False
+        _argument(
+            metavar="PATH...",
+            help="Recipes, or folders that are searched for .yaml and .yml files.",
+            show_default=False,
+            readable=False,
         ),
     ],
 ) -> None:
@@ -184,12 +202,11 @@ def validate(
         raise typer.Exit(ExitCode.NO)
 
 
-@app.command()
 @_verb
 def inspect(
     checkpoint: Annotated[
         Path,
-        typer.Argument(metavar="CHECKPOINT", help="A .pth, .pt or .safetensors file.", show_default=False),
+        typer.Argument(metavar="CHECKPOINT", help="A .pth, .pt or .safetensors file."),
     ],
     keys: Annotated[
         str | None,
@@ -221,21 +238,26 @@ def inspect(
         raise typer.BadParameter(str(error), param_hint="--keys") from error
 
 
-@app.command()
 @_verb
 def init(
     checkpoints: Annotated[
-        list[Path], typer.Argument(metavar="CHECKPOINT", help="The checkpoints to merge.", show_default=False)
+        list[Path],
+        _argument(metavar="CHECKPOINT...", help="The checkpoints to merge."),
     ],
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="Write the recipe here instead of to stdout.", show_default=False
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Write the recipe here instead of to stdout.",
+            show_default=False,
+            readable=False,
         ),
     ] = None,
 ) -> None:
     """Write a commented recipe that merges the given checkpoints in equal parts."""
-    headers = [api.inspect(path) for path in checkpoints]
+    headers = api.inspect_all(checkpoints)
     text = starter_recipe(headers, output.parent if output else Path())
     if output is None:
         show(text)
@@ -249,10 +271,9 @@ def init(
         ) from None
     except OSError as error:
         raise OutputError(Problem(f"cannot be written: {error.strerror or error}", Location(str(output)))) from error
-    say(f"wrote {output}; see what it does with: xttsrecipe plan {output}\n")
+    say(f"wrote {relative(output)}; see what it does with: xttsrecipe plan {shlex.quote(str(output))}\n")
 
 
-@app.command()
 @_verb
 def schema() -> None:
     """Print the JSON schema of recipes, for editors and other tools."""
@@ -277,10 +298,15 @@ def _common(
 def main() -> None:
     """The ``xttsrecipe`` command."""
     signal.signal(signal.SIGTERM, _terminate)
-    for stream in (sys.stdout, sys.stderr):
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
+        signal.signal(signal.SIGHUP, _terminate)
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed by whoever started us
+            setattr(sys, name, Path(os.devnull).open("w"))  # noqa: SIM115 # for as long as the process lasts
+        stream = getattr(sys, name)
         # What goes to a file we must be able to read again; a name that a terminal cannot show must not end a run.
-        encoding = None if stream.isatty() else "utf-8"
-        stream.reconfigure(encoding=encoding, errors="backslashreplace")  # type: ignore[union-attr]
+        encoding = None if stream.isatty() or "PYTHONIOENCODING" in os.environ else "utf-8"
+        stream.reconfigure(encoding=encoding, errors="backslashreplace")
     app()
 
 

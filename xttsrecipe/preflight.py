@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,11 @@ def output_problems(plan: Plan, force: bool = False) -> Iterator[Problem]:
 
 
 def _refusals(plan: Plan, output: Path, force: bool) -> Iterator[Problem]:
+    variable = re.search(r"\$\{[^}]*\}", str(output))
+    if variable:
+        hint = "set that environment variable, or choose the file with -o"
+        yield _refused(output, f"{variable[0]} in its name stands for nothing here", hint=hint)
+        return
     for source in plan.recipe.sources:
         if _same_file(source.path, output):
             yield _refused(
@@ -86,6 +92,9 @@ def _space_problems(plan: Plan, output: Path) -> Iterator[Problem]:
     folder = next((folder for folder in Path(os.path.realpath(output)).parents if folder.exists()), None)
     if folder is None:
         yield _refused(output, "is on a drive that is not there", hint="choose another place with -o")
+        return
+    if not os.access(folder, os.W_OK):
+        yield _refused(output, f"cannot be written: no permission to write in {folder}", hint="choose another place")
         return
     free = shutil.disk_usage(folder).free
     if free < plan.disk:

@@ -162,8 +162,8 @@ def _with_setting(document: Document, setting: Setting) -> Document:
 
 
 def _expanded(text: str) -> Path:
-    """A file name with ``~`` and ``${VAR}`` replaced; a variable that is not set stays, to be reported on opening."""
-    text = re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1], match[0]), text)
+    """A file name with ``~`` and ``${VAR}`` replaced; a variable that is not set, or empty, stays to be reported."""
+    text = re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1]) or match[0], text)
     return Path(os.path.expanduser(text))  # noqa: PTH111 # Path.expanduser raises where there is no such user
 
 

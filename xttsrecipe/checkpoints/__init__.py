@@ -19,7 +19,7 @@ from . import safetensors, torch_zip
 
 _Reader = Callable[[BinaryIO, str], RawCheckpoint]
 
-_RESAVE = "load it with the torch that wrote it (or torch<2.6) and save it again with torch.save"
+_RESAVE = "load it with torch.load(FILE, weights_only=True) and save it again with torch.save"
 # The number that these files begin with, as a pickle of any protocol spells it.
 _OLD_TORCH = b"l\xfc\x9cF\xf9 j\xa8P\x19"
 # First bytes of what people take for a checkpoint: (magic, what it is, what to do).

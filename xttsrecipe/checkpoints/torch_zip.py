@@ -93,7 +93,7 @@ class _Reader:
                     self._path,
                     f"was written on a big-endian machine (byteorder: {order.decode('ascii', 'replace')})",
                     expected="little-endian data",
-                    hint="load it with torch on any machine and save it again",
+                    hint="load it with torch on a little-endian machine and save it again",
                 )
         pickled = self._small_record("data.pkl", _MAX_PICKLE_BYTES)
         top = self._unpickle(pickled)

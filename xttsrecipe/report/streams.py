@@ -5,21 +5,43 @@ from __future__ import annotations
 import os
 import sys
 
+from ..errors import OutputError, Problem
+
 
 def say(text: str) -> None:
-    """Progress, notes and errors. That nobody reads them any more does not end a run."""
+    """Progress, notes and errors. That nobody can read them any more does not end a run."""
     try:
         sys.stderr.write(text)
         sys.stderr.flush()
-    except BrokenPipeError:
+    except OSError:
         discard(sys.stderr.fileno())
 
 
 def show(text: str) -> None:
-    """Results. Raises BrokenPipeError where the reader has seen enough."""
-    sys.stdout.write(text)
+    """Results. Raises BrokenPipeError where the reader has seen enough, OutputError where they cannot be written."""
+    try:
+        sys.stdout.write(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _cannot_show(error) from error
+
+
+def finish() -> None:
+    """See that all results are out; raises as ``show`` does."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _cannot_show(error) from error
+
+
+def _cannot_show(error: OSError) -> OutputError:
+    discard(sys.stdout.fileno())
+    return OutputError(Problem(f"the results cannot be written to stdout: {error.strerror or error}"))
 
 
 def discard(descriptor: int) -> None:
-    """Send what is still written to a broken pipe nowhere."""
+    """Send what is still written to a broken stream nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)

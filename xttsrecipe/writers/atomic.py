@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -22,7 +23,8 @@ def atomic_output(target: Path) -> Iterator[BinaryIO]:
     """A new file, open for reading and writing, that becomes ``target`` when the block ends without an exception.
 
     Missing folders on the way to it are made, and removed again if the block fails. A symbolic link is followed:
-    the file it points to is replaced. Raises OutputError where the system refuses.
+    the file it points to is replaced. Permissions of a file that is replaced are kept. Raises OutputError where the
+    system refuses.
     """
     target = Path(os.path.realpath(target))
     made = _make_folders(target.parent)
@@ -32,12 +34,20 @@ def atomic_output(target: Path) -> Iterator[BinaryIO]:
         with writing(target):
             # Not tempfile: the output gets the permissions that any new file of the user's gets.
             descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-        with os.fdopen(descriptor, "w+b") as file:
+        file = os.fdopen(descriptor, "w+b")
+        try:
+            with contextlib.suppress(OSError, AttributeError):  # no old file; no permissions on this system
+                os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode))
             yield file
             with writing(target):
                 file.flush()
-                os.fsync(file.fileno())
+                os.fsync(descriptor)
+        except BaseException:
+            with contextlib.suppress(OSError):  # closing writes what is left, and fails as what went before did
+                file.close()
+            raise
         with writing(target):
+            file.close()
             temporary.replace(target)
     except BaseException:
         with contextlib.suppress(OSError):

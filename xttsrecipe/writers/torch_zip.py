@@ -39,8 +39,9 @@ class TorchZipWriter:
             with torch.serialization.skip_data():
                 torch.save(_skeleton(tensors, metadata), file)
         except RuntimeError as error:
-            # What the file refused to take (a full disk) comes out of torch as an error of its own.
-            raise error.__context__ if isinstance(error.__context__, OSError) else error from None
+            # A full disk, or Ctrl-C while the file is written to, comes out of torch as an error of its own.
+            reason = error.__context__
+            raise reason if isinstance(reason, (OSError, KeyboardInterrupt)) else error from None
         file.flush()
         file.seek(0)
         self._places = torch_zip.read(file, "output").tensors
