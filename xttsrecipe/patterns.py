@@ -77,4 +77,4 @@ def _candidates(pattern: str, keys: Sequence[str], components: Mapping[str, Sequ
     candidate = re.sub(r"[A-Za-z_][A-Za-z0-9_]*", respelled, pattern)
     stem = candidate.strip("*").rstrip(".")
     loose = (candidate, f"{stem}*", f"*{stem}*", re.sub(r"\{[^}]*\}|\d+", "*", candidate))
-    yield from (option for option in loose if stem)
+    yield from (re.sub(r"\*+", "*", option) for option in loose if stem)

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from .errors import Problem
 from .patterns import compile_pattern, suggestions
 from .recipe import Recipe, Rule
-from .xtts import COMPONENTS, canonical_key, training_only_tensors
+from .xtts import COMPONENTS, canonical_key, is_training_only, training_only_tensors
 
 
 def deciding_rules(recipe: Recipe, keys: Collection[str]) -> Mapping[str, Rule | None]:
@@ -49,14 +49,15 @@ def _all(count: int) -> str:
 
 def _hint(pattern: str, keys: Collection[str]) -> str:
     canonical = canonical_key(pattern)
-    if any(map(compile_pattern(canonical, COMPONENTS), training_only_tensors())):
+    test = compile_pattern(canonical, COMPONENTS)
+    fitting = any(map(test, keys))
+    if is_training_only(canonical) or (not fitting and any(map(test, training_only_tensors()))):
         return "training-only tensors (dvae, torch_mel_spectrogram) are never merged: metadata.from gives them whole"
     layers = _layers(canonical, keys)
     if layers:
         return layers
     near = suggestions(canonical, keys, COMPONENTS)
     if canonical != pattern:
-        fitting = any(map(compile_pattern(canonical, COMPONENTS), keys))
         also = f": {(canonical if fitting else near[0])!r}" if fitting or near else ""
         return f"rules use the names of a released model.pth, without 'xtts.' and with today's weight-norm names{also}"
     if near:
@@ -66,7 +67,7 @@ def _hint(pattern: str, keys: Collection[str]) -> str:
 
 def _layers(pattern: str, keys: Collection[str]) -> str | None:
     """Where the pattern names GPT layers that are not there."""
-    named = re.match(r"gpt\.gpt\.h\.([{}\d.,]+?)(\.[a-z*].*)?$", pattern)
+    named = re.match(r"gpt\.gpt\.h\.([{}\d.,]+)", pattern)
     layers = [int(match[1]) for key in keys if (match := re.match(r"gpt\.gpt\.h\.(\d+)\.", key))]
     numbers = [int(number) for number in re.findall(r"\d+", named[1])] if named else []
     if layers and numbers and min(numbers) > max(layers):

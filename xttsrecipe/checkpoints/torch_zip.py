@@ -113,7 +113,7 @@ class _Reader:
     def _small_record(self, name: str, limit: int) -> bytes:
         info = self._records[self._root + name]
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise _refused(self._path, f"has a record {name} that torch did not write", found="a rare compression")
+            raise _refused(self._path, f"has a record {name} that is compressed as torch never does")
         if info.file_size > limit:
             raise _refused(
                 self._path,
