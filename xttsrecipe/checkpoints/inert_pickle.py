@@ -20,6 +20,7 @@ from typing import Any
 
 from ..specs import DType
 from .constructors import constructor
+from .pickle_scan import scan
 from .records import MalformedPickleError, PickledStorage, Record, RecordType, StorageType, TorchDType
 from .refusal import is_refused
 
@@ -116,6 +117,7 @@ def load(data: bytes) -> object:
     Raises RefusedGlobalError or MalformedPickleError; both mean that nothing was executed.
     """
     try:
+        scan(data)
         return _InertUnpickler(data).load()
     except (RefusedGlobalError, MalformedPickleError):
         raise

@@ -7,12 +7,12 @@ import sys
 # Where the standard library keeps what runs, imports, opens or reaches out; nothing there belongs in a checkpoint.
 _REFUSED_MODULES = frozenset(
     """
-    __builtin__ __builtins__ _frozen_importlib _io _pickle _posixsubprocess _socket asyncio bdb cProfile code codeop commands concurrent
-    ctypes distutils doctest ensurepip fileinput ftplib gc http imaplib imp importlib inspect io linecache marshal
-    mmap multiprocessing nntplib nt operator os pdb pickle pip pipes pkgutil platform poplib posix posixpath profile
-    pty pydoc runpy shelve shutil signal site smtplib socket socketserver sqlite3 ssl subprocess sys sysconfig
-    telnetlib tempfile test threading timeit tkinter trace types unittest urllib venv webbrowser xmlrpc zipapp
-    zipfile zipimport aiohttp cloudpickle dill httpx joblib requests setuptools
+    __builtin__ __builtins__ _frozen_importlib _io _pickle _posixsubprocess _socket asyncio bdb cProfile code codeop
+    commands concurrent ctypes distutils doctest ensurepip fileinput ftplib gc http imaplib imp importlib inspect io
+    linecache marshal mmap multiprocessing nntplib nt operator os pdb pickle pip pipes pkgutil platform poplib posix
+    posixpath profile pty pydoc runpy shelve shutil signal site smtplib socket socketserver sqlite3 ssl subprocess
+    sys sysconfig telnetlib tempfile test threading timeit tkinter trace types unittest urllib venv webbrowser
+    xmlrpc zipapp zipfile zipimport aiohttp cloudpickle dill httpx joblib requests setuptools
     """.split()
 )
 _REFUSED_PREFIXES = (
