@@ -1,0 +1,63 @@
+"""Runs the command: in a process of its own, as users do, or in this one, where that shows the same faster."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from xttsrecipe.cli import app
+
+PROJECT = Path(__file__).parent.parent
+COMMAND = (sys.executable, "-m", "xttsrecipe")
+
+# What would change how the help looks, or make a pipe look like a terminal.
+_COLOURING = ("FORCE_COLOR", "PY_COLORS", "CLICOLOR_FORCE", "GITHUB_ACTIONS", "TTY_COMPATIBLE", "TERMINAL_WIDTH")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did: its exit code, and what it wrote on either stream."""
+
+    code: int
+    out: str
+    err: str
+
+
+def environment(**more: str) -> dict[str, str]:
+    """The environment of this process with a terminal that is the same everywhere."""
+    kept = {name: value for name, value in os.environ.items() if name not in _COLOURING}
+    return kept | {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "PYTHONUTF8": "1"} | more
+
+
+def xttsrecipe(*arguments: str | Path, cwd: Path | None = None, **more: str) -> Outcome:
+    """The real command, in a process of its own; ``more`` is added to its environment."""
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, cwd=cwd, env=environment(**more), timeout=120)
+    return Outcome(done.returncode, _text(done.stdout), _text(done.stderr))
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode("utf-8", "surrogateescape")
+
+
+def invoke(*arguments: str | Path) -> Outcome:
+    """The same command in this process."""
+    environ = {**dict.fromkeys(_COLOURING), "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
+    result = CliRunner(env=environ).invoke(app, list(map(str, arguments)))
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Outcome(result.exit_code, result.stdout, result.stderr)
+
+
+def demo_checkpoints(factory: pytest.TempPathFactory) -> Path:
+    """The folder with news.pth, audiobook.pth and base.pth of the demo, made once for all tests that ask."""
+    folder = factory.getbasetemp() / "demo-checkpoints"
+    if not folder.exists():
+        script = PROJECT / "demo" / "make_checkpoints.py"
+        subprocess.run([sys.executable, script, folder], check=True, capture_output=True, timeout=120)
+    return folder

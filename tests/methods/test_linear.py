@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.merging import assert_same_bits, assert_weighted_sum
+from xttsrecipe.methods.linear import linear
+
+INF = math.inf
+
+finite32 = st.floats(-(2.0**100), 2.0**100, width=32)
+ratios = st.floats(-3, 3).map(lambda value: round(value, 6))
+
+
+@st.composite
+def mixtures(draw: st.DrawFn, counts: st.SearchStrategy[int]) -> tuple[list[list[float]], list[float]]:
+    """As many rows of numbers as weights; the weights sum to 1."""
+    count, length = draw(counts), draw(st.integers(1, 6))
+    rows = [draw(st.lists(finite32, min_size=length, max_size=length)) for _ in range(count)]
+    weights = [draw(ratios) for _ in range(count - 1)]
+    return rows, [*weights, 1 - math.fsum(weights)]
+
+
+def tensors_of(rows: list[list[float]], dtype: torch.dtype = torch.float32) -> list[torch.Tensor]:
+    return [torch.tensor(row, dtype=dtype) for row in rows]
+
+
+@given(mixtures(st.just(2)))
+def test_two_float32_tensors_give_the_exact_sum_within_3e_7(mixture: tuple[list[list[float]], list[float]]) -> None:
+    rows, weights = mixture
+    assert_weighted_sum(linear(tensors_of(rows), weights), tensors_of(rows), weights)
+
+
+@given(mixtures(st.integers(2, 9)))
+def test_float64_tensors_give_the_exact_sum(mixture: tuple[list[list[float]], list[float]]) -> None:
+    rows, weights = mixture
+    found = linear(tensors_of(rows, torch.float64), weights)
+    assert_weighted_sum(found, tensors_of(rows, torch.float64), weights, tolerance=1e-14)
+
+
+@given(st.lists(finite32, min_size=1, max_size=8), st.lists(ratios, min_size=1, max_size=5))
+def test_equal_tensors_give_equal_values_whatever_the_weights(row: list[float], ratios: list[float]) -> None:
+    weights = [*ratios, 1 - math.fsum(ratios)]
+    rows = [row] * len(weights)
+    assert torch.equal(linear(tensors_of(rows), weights), torch.tensor(row))
+
+
+def test_equal_tensors_give_that_tensor_bit_for_bit() -> None:
+    row = torch.tensor([1.5, -2.0, 1e-45, 3e38, 0.0])
+    assert_same_bits(linear([row.clone(), row.clone(), row.clone()], [0.3, 0.3, 0.4]), row)
+
+
+def test_a_negative_zero_in_all_may_come_out_as_zero() -> None:
+    """Only as one element among others: where all of a piece is equal, the executor takes it as it is."""
+    found = linear(tensors_of([[-0.0, 1.0], [-0.0, 2.0]]), [0.6, 0.4])
+    assert found[0] == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64, torch.complex128])
+def test_the_type_stays(dtype: torch.dtype) -> None:
+    result = linear([torch.ones(3, dtype=dtype), torch.zeros(3, dtype=dtype)], [0.25, 0.75])
+    assert result.dtype == dtype
+    assert torch.equal(result, torch.full((3,), 0.25, dtype=dtype))
+
+
+def test_one_tensor_of_weight_one_stays() -> None:
+    row = torch.tensor([0.1, -0.0, 1e-45])
+    assert_same_bits(linear([row.clone()], [1.0]), row)
+
+
+def test_weights_that_do_not_sum_to_one_scale() -> None:
+    found = linear([torch.tensor([1.0, 8.0]), torch.tensor([2.0, 4.0])], [2.0, 3.0])
+    assert found.tolist() == [8.0, 28.0]
+
+
+@pytest.mark.parametrize("weights", [[0.5, 0.5], [0.6, 0.4], [0.4, 0.6], [1.5, -0.5], [0.2, 0.3, 0.5]])
+@pytest.mark.parametrize("value", [INF, -INF])
+def test_an_infinity_that_all_share_stays(value: float, weights: list[float]) -> None:
+    rows = [[value, 1.0, float(index)] for index in range(len(weights))]
+    found = linear(tensors_of(rows), weights)
+    assert found[0] == value
+    assert_weighted_sum(found[1:], [row[1:] for row in tensors_of(rows)], weights)
+
+
+@pytest.mark.parametrize("rows", [[[INF, 2.0], [3.0, 4.0]], [[3.0, 2.0], [INF, 4.0]]])
+@pytest.mark.parametrize("weights", [[0.6, 0.4], [0.4, 0.6]])
+def test_an_infinity_of_one_source_gives_infinity(rows: list[list[float]], weights: list[float]) -> None:
+    found = linear(tensors_of(rows), weights)
+    assert found[0] == INF
+    assert_weighted_sum(found[1:], [row[1:] for row in tensors_of(rows)], weights)
+
+
+@pytest.mark.parametrize("rows", [[[INF], [-INF]], [[-INF], [INF]], [[math.nan], [1.0]], [[1.0], [math.nan]]])
+def test_what_has_no_sum_gives_nan(rows: list[list[float]]) -> None:
+    assert linear(tensors_of(rows), [0.6, 0.4]).isnan().all()
+
+
+def test_one_infinity_or_nan_changes_no_other_element() -> None:
+    generator = torch.Generator().manual_seed(0)
+    rows = [torch.randn(100, generator=generator) for _ in range(2)]
+    rows[0][7], rows[0][9] = INF, math.nan
+    found = linear([row.clone() for row in rows], [0.7, 0.3])
+    rest = [index for index in range(100) if index not in (7, 9)]
+    assert_weighted_sum(found[rest], [row[rest] for row in rows], [0.7, 0.3])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_finite_numbers_of_opposite_signs_give_a_finite_sum(dtype: torch.dtype) -> None:
+    huge = torch.finfo(dtype).max
+    found = linear([torch.tensor([-huge], dtype=dtype), torch.tensor([huge], dtype=dtype)], [0.6, 0.4])
+    assert found.item() == pytest.approx(-0.2 * huge)
+
+
+def test_an_empty_tensor_stays_empty() -> None:
+    assert linear([torch.empty(0, 3), torch.empty(0, 3)], [0.5, 0.5]).shape == (0, 3)

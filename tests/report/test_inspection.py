@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+import xttsrecipe
+from tests import samples
+from tests.builders import save, write_recipe
+from tests.golden import check_golden
+from tests.strict_json import strictly
+from xttsrecipe.patterns import PatternError
+from xttsrecipe.report.inspection import inspection_json, inspection_keys_text, inspection_text
+
+WITH_METADATA = ("release", "trainer", "shrunk", "leftovers", "merged", "merged_safetensors")
+ALL = (*samples.LAYOUTS, "merged", "merged_safetensors")
+
+
+def made(layout: str) -> Path:
+    """A checkpoint of that layout in the current folder."""
+    if not layout.startswith("merged"):
+        return samples.make(layout, Path())
+    recipe = samples.pair(Path())
+    output = Path("merged.safetensors" if layout == "merged_safetensors" else "merged.pth")
+    xttsrecipe.run(xttsrecipe.load_recipe(recipe, [f"output.path={output}"]))
+    return output
+
+
+def steady(text: str) -> str:
+    """Without what depends on the torch that wrote the file."""
+    text = re.sub(r"[0-9a-f]{64}", "<digest>", text)
+    text = re.sub(r"(format +(?:torch zip|safetensors), ).*", r"\1<size>", text)
+    return re.sub(r'^(  "bytes": |  +"size": )\d+', r"\1<size>", text, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize("layout", ALL)
+def test_a_checkpoint_looks_as_agreed(layout: str) -> None:
+    check_golden(f"report/inspect_{layout}.txt", steady(inspection_text(xttsrecipe.inspect(made(layout)))))
+
+
+@pytest.mark.parametrize("layout", ALL)
+def test_the_json_of_a_checkpoint_looks_as_agreed(layout: str) -> None:
+    check_golden(f"report/inspect_{layout}.json", steady(inspection_json(xttsrecipe.inspect(made(layout)), None)))
+
+
+@pytest.mark.parametrize("layout", ["trainer", "leftovers", "plain", "safetensors"])
+def test_keys_look_as_agreed(layout: str) -> None:
+    pattern = (
+        "*" if layout == "plain" else "{gpt.*_head.*,*mel_embedding*,*encoder.bn1.num_batches_tracked,dvae.decoder.0.*}"
+    )
+    text = inspection_keys_text(xttsrecipe.inspect(made(layout)), pattern)
+    check_golden(f"report/inspect_{layout}_keys.txt", text)
+
+
+@pytest.mark.parametrize("layout", ALL)
+def test_components_add_up_to_all_tensors(layout: str) -> None:
+    header = xttsrecipe.inspect(made(layout))
+    data = json.loads(inspection_json(header, "*"))
+    assert sum(part["tensors"] for part in data["components"].values()) == len(header.tensors)
+    assert len(data["keys"]) == len(header.tensors) + len(header.training_only)
+    rows = inspection_text(header).split("component")[1].partition("\n\n")[0].splitlines()[1:]
+    assert sum(int(row.split()[1]) for row in rows[:-1]) == int(rows[-1].split()[2])
+
+
+def test_json_has_keys_only_where_a_pattern_asks_for_them() -> None:
+    header = xttsrecipe.inspect(made("release"))
+    assert "keys" not in json.loads(inspection_json(header, None))
+    assert json.loads(inspection_json(header, "mel_stats"))["keys"] == [
+        {"key": "mel_stats", "stored": "mel_stats", "shape": [3], "dtype": "float32"}
+    ]
+
+
+def test_keys_may_be_asked_for_by_component() -> None:
+    header = xttsrecipe.inspect(made("release"))
+    keys = [line.split()[0] for line in inspection_keys_text(header, "@attention").splitlines()]
+    assert len(keys) == 120
+    assert all(".attn." in key for key in keys)
+
+
+def test_keys_that_match_nothing_are_no_text() -> None:
+    assert inspection_keys_text(xttsrecipe.inspect(made("bare")), "nothing*") == ""
+
+
+def test_an_unknown_component_is_refused() -> None:
+    with pytest.raises(PatternError, match="@attention"):
+        inspection_keys_text(xttsrecipe.inspect(made("bare")), "@atention")
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")], ids=str)
+def test_json_is_json_whatever_a_checkpoint_says_of_itself(value: float) -> None:
+    losses = {"train_loss": value, "eval_loss": [value, {"deep": value}], value: 1}
+    save(Path("odd.pth"), samples.small_state(), config={"lr": value}, step=value, model_loss=losses)
+    header = xttsrecipe.inspect("odd.pth")
+    assert strictly(inspection_json(header, None))["layout"] == "release"
+    assert inspection_text(header)
+
+
+@pytest.mark.parametrize("layout", WITH_METADATA)
+def test_the_config_is_shown_field_by_field(layout: str) -> None:
+    text = inspection_text(xttsrecipe.inspect(made(layout)))
+    assert re.search(r"^  model_args\.gpt_layers +30$", text, flags=re.MULTILINE)
+
+
+def test_a_merged_checkpoint_says_how_it_was_made() -> None:
+    for layout in ("merged", "merged_safetensors"):
+        text = inspection_text(xttsrecipe.inspect(made(layout)))
+        made_by = f"made by +xttsrecipe {xttsrecipe.__version__}, recipe recipe, from news, audiobook$"
+        assert re.search(made_by, text, flags=re.MULTILINE)
+
+
+def test_provenance_that_someone_made_up_is_no_error() -> None:
+    save(Path("odd.pth"), samples.small_state(), xttsrecipe={"sources": "none", "version": None})
+    assert "made by" in inspection_text(xttsrecipe.inspect("odd.pth"))
+
+
+def test_long_values_are_cut() -> None:
+    save(Path("odd.pth"), samples.small_state(), config={"text": "x" * 1000, "list": list(range(1000))})
+    lines = inspection_text(xttsrecipe.inspect("odd.pth")).splitlines()
+    assert max(map(len, lines)) < 130
+
+
+def test_many_entries_that_are_no_tensors_are_a_line_each() -> None:
+    save(Path("odd.pth"), samples.small_state(), note="first\nsecond", date="today")
+    text = inspection_text(xttsrecipe.inspect("odd.pth"))
+    assert "  note  first second\n" in text
+    assert "  date  today\n" in text
+
+
+@pytest.mark.parametrize("key", ["a\nb", "a\x1b[2Jb", "a\rb"], ids=["line break", "escape", "carriage return"])
+def test_a_key_is_one_harmless_line_whatever_is_in_it(key: str) -> None:
+    save(Path("odd.pth"), {key: torch.ones(1), "c": torch.ones(1)})
+    text = inspection_keys_text(xttsrecipe.inspect("odd.pth"), "*")
+    assert len(text.splitlines()) == 2
+    assert not [character for character in text if character < " " and character != "\n"]
+
+
+@pytest.mark.parametrize("entry", ["step", "date", "note"])
+def test_an_entry_does_not_write_to_the_terminal_what_is_not_text(entry: str) -> None:
+    save(Path("odd.pth"), samples.small_state(), **{entry: "\x1b[2J\x1b]0;title\x07x"})
+    text = inspection_text(xttsrecipe.inspect("odd.pth"))
+    assert not [character for character in text if character < " " and character != "\n"]
+
+
+def test_a_checkpoint_made_from_a_recipe_with_settings_inspects() -> None:
+    samples.pair(Path())
+    recipe = write_recipe(Path(), "checkpoints: {a: news.pth, b: audiobook.pth}\noutput: {path: merged.pth}\n")
+    xttsrecipe.run(xttsrecipe.load_recipe(recipe, ["weights={a: 0.25, b: 0.75}"]))
+    entries = json.loads(inspection_json(xttsrecipe.inspect("merged.pth"), None))["entries"]
+    assert entries["xttsrecipe"]["set"] == ["weights={a: 0.25, b: 0.75}"]
+    assert entries["model_loss"] == pytest.approx(0.25 * 2.5 + 0.75 * 1.5)
+
+
+def test_a_config_that_is_no_mapping_is_shown_as_it_is() -> None:
+    save(Path("odd.pth"), samples.small_state(), config="a\x1b config")
+    assert inspection_text(xttsrecipe.inspect("odd.pth")).endswith("\n\nconfig\n  a\\x1b config\n")
+
+
+@pytest.mark.xfail(strict=True, reason="Python refuses to write integers of more than 4,300 digits: exit code 3")
+@pytest.mark.parametrize("entry", ["step", "note", "config"])
+def test_an_integer_of_any_length_can_be_shown(entry: str) -> None:
+    save(Path("odd.pth"), samples.small_state(), **{entry: {"big": 10**5000}})
+    header = xttsrecipe.inspect("odd.pth")
+    assert inspection_text(header)
+    assert strictly(inspection_json(header, None))

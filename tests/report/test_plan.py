@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import samples
+from tests.builders import save
+from tests.golden import check_golden
+from tests.strict_json import strictly
+from xttsrecipe.report.plan import plan_keys_text, plan_text
+from xttsrecipe.report.plan_json import plan_json
+
+from .plans import RULES, of_a_pair, planned
+
+
+def sized(text: str) -> str:
+    """Without what depends on the torch that wrote a source, and without estimates that measuring may change."""
+    text = re.sub(r"(XTTS \S+|not XTTS)( +)\d\S* [KM]B", r"\1\2<size>", text)
+    text = re.sub(r"at most \d\S* [KM]B on disk", "at most <disk> on disk", text)
+    return re.sub(r"(memory +about )\d\S* [KM]B", r"\1<memory>", text)
+
+
+def test_a_plan_of_rules_looks_as_agreed() -> None:
+    check_golden("report/plan_rules.txt", sized(plan_text(of_a_pair(RULES))))
+
+
+def test_a_plan_of_global_weights_looks_as_agreed() -> None:
+    check_golden("report/plan_equal.txt", sized(plan_text(of_a_pair())))
+
+
+def test_a_plan_that_changes_types_says_so() -> None:
+    text = plan_text(of_a_pair(output="{path: half.safetensors, dtype: float16}"))
+    row = "  data types   float16 (8 tensors), int64 (1 tensor); changes: float32 to float16 in 16 inputs\n"
+    assert row in text
+
+
+def test_integers_that_weights_would_decide_are_told_apart() -> None:
+    line = "  of these, 1 tensor of integers or booleans, never averaged: from "
+    assert f"{line}news\n" in plan_text(of_a_pair())
+    assert f"{line}audiobook\n" in plan_text(of_a_pair("weights: {news: 0.4, audiobook: 0.6}\n"))
+    assert line not in plan_text(of_a_pair("overrides: {'*num_batches_tracked': from news}\n"))
+
+
+def test_a_plan_of_trainer_files_carries_what_is_for_training_only() -> None:
+    samples.trainer(Path("one.pth"))
+    samples.trainer(Path("two.pth"))
+    text = plan_text(planned("checkpoints: {one: one.pth, two: two.pth}\noutput: {path: merged.pth}\n"))
+    check_golden("report/plan_trainer.txt", sized(text))
+
+
+def test_a_plan_of_many_layouts_notes_what_is_left_out() -> None:
+    samples.release(Path("release.pth"))
+    samples.trainer(Path("trainer.pth"))
+    text = plan_text(
+        planned("checkpoints: {release: release.pth, trainer: trainer.pth}\noutput: {path: merged.safetensors}\n")
+    )
+    check_golden("report/plan_mixed.txt", sized(text))
+
+
+def test_a_plan_of_a_single_source_looks_as_agreed() -> None:
+    samples.leftovers(Path("leftovers.pth"))
+    text = plan_text(planned("checkpoints: {only: leftovers.pth}\noutput: {path: merged.pth}\n"))
+    check_golden("report/plan_single.txt", sized(text))
+
+
+def test_a_plan_of_a_model_that_is_not_xtts_looks_as_agreed() -> None:
+    samples.plain(Path("one.pt"))
+    samples.plain(Path("two.pt"))
+    text = plan_text(planned("checkpoints: {one: one.pt, two: two.pt}\noutput: {path: merged.pt}\n"))
+    check_golden("report/plan_plain.txt", sized(text))
+
+
+def test_keys_show_shape_rule_and_weights_of_every_tensor() -> None:
+    check_golden("report/plan_keys.txt", plan_keys_text(of_a_pair(RULES)))
+
+
+def test_keys_of_a_trainer_file_are_shown_as_the_output_has_them() -> None:
+    state = {"xtts.gpt.text_head.bias": torch.zeros(3), "xtts.mel_stats": torch.zeros(2), "dvae.a": torch.zeros(1)}
+    save(Path("one.pth"), state)
+    save(Path("two.pth"), state)
+    plan = planned("checkpoints: {one: one.pth, two: two.pth}\nmetadata: {from: two}\noutput: {path: merged.pth}\n")
+    check_golden("report/plan_keys_trainer.txt", plan_keys_text(plan))
+
+
+def test_json_and_text_agree() -> None:
+    plan = of_a_pair(RULES)
+    data = json.loads(plan_json(plan))
+    text = plan_text(plan)
+    assert data["name"] == "voices"
+    assert [source["name"] for source in data["sources"]] == ["news", "audiobook"]
+    for rule in data["rules"]:
+        label = f'"{rule["pattern"]}"' if rule["pattern"] else "global weights"
+        line = next(line for line in text.splitlines() if line.strip().startswith(label))
+        assert line.split(label)[1].split()[0] == str(rule["tensors"])
+    assert sum(rule["tensors"] for rule in data["rules"]) == data["output"]["tensors"] == len(data["keys"])
+    assert sum(rule["bytes"] for rule in data["rules"]) == data["output"]["bytes"] == plan.nbytes
+
+
+def test_sources_and_output_are_shown_relative_to_the_current_folder() -> None:
+    Path("voices").mkdir()
+    samples.pair(Path("voices"))
+    plan = planned("checkpoints: {a: voices/news.pth, b: voices/audiobook.pth}\noutput: {path: voices/out.pth}\n")
+    text = plan_text(plan)
+    assert "  voices/news.pth\n" in text
+    assert "  file         voices/out.pth\n" in text
+
+
+def test_every_source_is_one_line_whatever_its_file_is_called() -> None:
+    samples.pair(Path())
+    Path("news.pth").rename("new\ns.pth")
+    plan = planned('checkpoints: {news: "new\\ns.pth", audiobook: audiobook.pth}\noutput: {path: merged.pth}\n')
+    assert len(plan_text(plan).partition("sources\n")[2].partition("\n\n")[0].splitlines()) == 2
+
+
+def test_a_key_with_a_line_break_is_one_line() -> None:
+    save(Path("odd.pth"), {"a\nb": torch.ones(2), "c": torch.ones(1)})
+    plan = planned("checkpoints: {odd: odd.pth}\noutput: {path: merged.pth}\n")
+    assert len(plan_keys_text(plan).splitlines()) == 2
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")], ids=str)
+def test_any_number_that_a_checkpoint_says_of_itself_can_be_shown(value: float) -> None:
+    for name in ("news.pth", "audiobook.pth"):
+        losses = {"train_loss": value, "eval_loss": value}
+        save(Path(name), samples.small_state(), config={"lr": value}, step=value, epoch=value, model_loss=losses)
+    plan = planned("checkpoints: {news: news.pth, audiobook: audiobook.pth}\noutput: {path: merged.pth}\n")
+    assert f"step {value}, epoch {value}" in plan_text(plan)
+    assert strictly(plan_json(plan))["output"]["tensors"] == 9
+
+
+def test_nothing_in_a_plan_does_anything_to_a_terminal() -> None:
+    samples.pair(Path())
+    save(Path("odd.pth"), samples.small_state() | {"gpt.\x1b[2J": torch.ones(1)}, step="\x1b[2J")
+    plan = planned("""\
+name: "\\e[2J"
+description: "\\e]0;title\\a"
+checkpoints: {odd: odd.pth}
+output: {path: "\\e.pth"}
+""")
+    for text in (plan_text(plan), plan_keys_text(plan)):
+        assert "\\x1b" in text
+        assert not [character for character in text if character < " " and character != "\n"]

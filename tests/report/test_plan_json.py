@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from tests.golden import check_golden
+from xttsrecipe.report.plan_json import plan_json
+
+from .plans import RULES, of_a_pair
+
+
+def machine(text: str) -> str:
+    """A plan's JSON without what depends on the place, or on the torch that wrote the sources."""
+    text = text.replace(str(Path.cwd()), "<folder>")
+    text = re.sub(r"[0-9a-f]{64}", "<digest>", text)
+    text = re.sub(r'("(?:disk|memory)": )\d+', r"\1<estimate>", text)
+    return re.sub(r'("version": .*\n +"bytes": )\d+', r"\1<size>", text)
+
+
+def test_json_looks_as_agreed() -> None:
+    check_golden("report/plan.json", machine(plan_json(of_a_pair(RULES))))
+
+
+def test_json_of_keys_names_shape_type_rule_and_weights() -> None:
+    keys = {entry["key"]: entry for entry in json.loads(plan_json(of_a_pair(RULES)))["keys"]}
+    assert keys["gpt.gpt.h.0.attn.c_attn.weight"] == {
+        "key": "gpt.gpt.h.0.attn.c_attn.weight",
+        "name": "gpt.gpt.h.0.attn.c_attn.weight",
+        "shape": [2, 3],
+        "dtype": "float32",
+        "rule": "gpt.gpt.h.*",
+        "method": "linear",
+        "weights": {"news": -0.25, "audiobook": 1.25},
+    }
+    assert keys["mel_stats"]["weights"] == {"audiobook": 1.0}
+
+
+def test_what_is_taken_whole_has_weight_1() -> None:
+    keys = json.loads(plan_json(of_a_pair("weights: {news: 0.6, audiobook: 0.4}\n")))["keys"]
+    assert {json.dumps(entry["weights"]) for entry in keys if entry["method"] == "from"} == {'{"news": 1.0}'}
+
+
+def test_json_of_a_plan_says_how_many_inputs_change_their_type() -> None:
+    data = json.loads(plan_json(of_a_pair(output="{path: half.pth, dtype: float16}")))
+    assert data["dtype_changes"] == [{"from": "float32", "to": "float16", "inputs": 16}]
+    assert json.loads(plan_json(of_a_pair()))["dtype_changes"] == []
+
+
+def test_json_of_rules_has_the_global_weights_last() -> None:
+    rules = json.loads(plan_json(of_a_pair(RULES)))["rules"]
+    assert [(rule["pattern"], rule["decision"]) for rule in rules] == [
+        ("*encoder*", {"from": "news"}),
+        ("gpt.gpt.h.*", {"method": "linear", "weights": {"news": -0.25, "audiobook": 1.25}}),
+        ("mel_stats", {"from": "audiobook"}),
+        (None, {"method": "linear", "weights": {"news": 0.6, "audiobook": 0.4}}),
+    ]

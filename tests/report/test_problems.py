@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.golden import check_golden
+from xttsrecipe.errors import Location, Problem
+from xttsrecipe.report.problems import problem_text, problems_text, relative
+
+LINE = '  "gpt.text_head.*": from audiobok'
+
+PROBLEMS = {
+    "nowhere": Problem("nothing can be merged"),
+    "file": Problem("cannot be read: No such file or directory", Location("news.pth"), hint="name another"),
+    "line_without_text": Problem("is not UTF-8", Location("recipe.yaml", 3), found="byte 0xe9 in line 3"),
+    "caret": Problem("no source named 'audiobok'", Location("recipe.yaml", 12, 27, LINE, 8)),
+    "caret_of_one": Problem("expected a mapping", Location("recipe.yaml", 1, 14, "checkpoints: 3")),
+    "caret_never_beyond_the_line": Problem("is there twice", Location("recipe.yaml", 4, 3, "  news: 1", 900)),
+    "caret_after_the_end": Problem("expected more", Location("recipe.yaml", 4, 10, "  news: 1", 3)),
+    "tab": Problem("a tab where YAML wants spaces", Location("recipe.yaml", 2, 2, "\t\tnews: x", 1)),
+    "all_labels": Problem(
+        "the weights sum to 1.1, not to 1",
+        Location("recipe.yaml", 20_000, 1, "weights:", 7),
+        found="1.1",
+        expected="1",
+        hint="write 'normalize: true'",
+    ),
+    "details": Problem("2 tensors are missing in news", Location("recipe.yaml", 2), details=("gpt.a", "gpt.b")),
+    "many_details": Problem("99 tensors are missing", hint="see above", details=tuple(f"gpt.{n}" for n in range(99))),
+    "as_many_details_as_fit": Problem("12 tensors are missing", details=tuple(f"gpt.{n}" for n in range(12))),
+}
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_problem_looks_as_agreed(name: str) -> None:
+    check_golden(f"report/problem_{name}.txt", problem_text(PROBLEMS[name]))
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_every_problem_ends_its_line_and_has_no_trailing_spaces(name: str) -> None:
+    text = problem_text(PROBLEMS[name])
+    assert text.endswith("\n")
+    assert all(line == line.rstrip() for line in text.splitlines())
+
+
+def test_the_caret_is_under_what_is_meant_where_that_is_escaped() -> None:
+    text = problem_text(Problem("wrong", Location("r.yaml", 1, 3, "\t x\ty z", 3)))
+    assert text.splitlines()[1:] == ["    1 | \\t x\\ty z", "      |    ^^^^"]
+
+
+def test_problems_follow_each_other() -> None:
+    one, other = Problem("one"), Problem("other")
+    assert problems_text([one, other]) == "one\nother\n"
+
+
+def test_no_problems_are_no_text() -> None:
+    assert problems_text([]) == ""
+
+
+def test_a_line_break_in_a_file_name_does_not_break_the_place() -> None:
+    assert problem_text(Problem("is a directory", Location("new\nline.pth"))) == "new\\nline.pth: is a directory\n"
+
+
+def test_control_characters_of_a_file_do_not_reach_the_terminal() -> None:
+    """A recipe or a file name from somewhere else must not move the cursor, or hide what an error says."""
+    evil = "\x1b[2J"
+    text = problem_text(Problem(evil, Location(f"{evil}\x07.yaml", 1, 1, f"{evil}: x"), evil, evil, evil, (evil,)))
+    assert text.count("\\x1b[2J") == 7
+    assert not [character for character in text if character < " " and character != "\n"]
+
+
+def test_paths_below_the_current_folder_are_shown_without_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert relative(tmp_path / "voices" / "news.pth") == "voices/news.pth"
+    assert relative(tmp_path.parent / "news.pth") == str(tmp_path.parent / "news.pth")
+    assert relative(Path("news.pth")) == "news.pth"
+    assert relative(tmp_path / "new\ns.pth") == "new\\ns.pth"

@@ -1,0 +1,110 @@
+"""The demo's checkpoints: small, but with the keys, layouts and metadata that real ones have."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import xttsrecipe
+from tests.commands import PROJECT, demo_checkpoints, invoke
+from xttsrecipe.xtts import known_tensors, training_only_tensors
+
+SCRIPT = PROJECT / "demo" / "make_checkpoints.py"
+
+
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return demo_checkpoints(tmp_path_factory)
+
+
+def load(path: Path) -> dict[str, torch.Tensor]:
+    model: dict[str, torch.Tensor] = torch.load(path, weights_only=True, mmap=True)["model"]
+    return {key.removeprefix("xtts."): tensor for key, tensor in model.items()}
+
+
+def test_it_makes_three_checkpoints(checkpoints: Path) -> None:
+    assert sorted(path.name for path in checkpoints.iterdir()) == ["audiobook.pth", "base.pth", "news.pth"]
+
+
+@pytest.mark.parametrize(("name", "layout"), [("base", "release"), ("news", "release"), ("audiobook", "trainer")])
+def test_a_checkpoint_has_the_layout_and_all_keys_of_a_real_one(checkpoints: Path, name: str, layout: str) -> None:
+    header = xttsrecipe.inspect(checkpoints / f"{name}.pth")
+    assert (header.layout, header.version) == (layout, "v2.0.3")
+    assert list(header.tensors) == list(known_tensors())
+    assert list(header.training_only) == (list(training_only_tensors()) if layout == "trainer" else [])
+    assert header.leftovers == ()
+
+
+@pytest.mark.parametrize("name", ["base", "news", "audiobook"])
+def test_types_and_dimensions_are_the_real_ones_at_reduced_width(checkpoints: Path, name: str) -> None:
+    header = xttsrecipe.inspect(checkpoints / f"{name}.pth")
+    for key, real in known_tensors().items():
+        made = header.tensors[key].spec
+        assert made.dtype == real.dtype, key
+        assert len(made.shape) == len(real.shape), key
+        assert all(0 < small <= full for small, full in zip(made.shape, real.shape, strict=True)), key
+    assert (checkpoints / f"{name}.pth").stat().st_size < 50_000_000
+
+
+def test_step_epoch_and_losses_differ(checkpoints: Path) -> None:
+    news, audiobook = (xttsrecipe.inspect(checkpoints / f"{name}.pth").entries for name in ("news", "audiobook"))
+    for entry in ("step", "epoch", "model_loss"):
+        assert news[entry] != audiobook[entry]
+    assert set(news["model_loss"]) == set(audiobook["model_loss"]) == {"train_loss", "eval_loss"}
+
+
+def test_the_trainers_checkpoint_holds_what_training_leaves(checkpoints: Path) -> None:
+    header = xttsrecipe.inspect(checkpoints / "audiobook.pth")
+    assert {"optimizer", "scheduler", "scaler"} <= {*header.bulk, *header.entries}
+    assert header.bulk["optimizer"] > sum(tensor.spec.nbytes for tensor in header.tensors.values())
+
+
+def test_fine_tuning_changed_what_training_touches_and_nothing_else(checkpoints: Path) -> None:
+    base = load(checkpoints / "base.pth")
+    for name, prefixes in (
+        ("news", ("gpt.",)),
+        ("audiobook", ("gpt.", "hifigan_decoder.waveform_decoder.")),
+    ):
+        tuned = load(checkpoints / f"{name}.pth")
+        for key, tensor in base.items():
+            assert torch.equal(tuned[key], tensor) == (not key.startswith(prefixes)), key
+
+
+def test_the_config_describes_the_tensors(checkpoints: Path) -> None:
+    for name in ("base", "news", "audiobook"):
+        header = xttsrecipe.inspect(checkpoints / f"{name}.pth")
+        arguments = header.entries["config"]["model_args"]
+        assert arguments["gpt_number_text_tokens"] == header.tensors["gpt.text_embedding.weight"].spec.shape[0]
+        assert arguments["gpt_num_audio_tokens"] == header.tensors["gpt.mel_embedding.weight"].spec.shape[0]
+        assert arguments["gpt_n_model_channels"] == header.tensors["gpt.text_embedding.weight"].spec.shape[1]
+        assert arguments["gpt_max_audio_tokens"] + 3 == header.tensors["gpt.mel_pos_embedding.emb.weight"].spec.shape[0]
+        assert arguments["gpt_max_text_tokens"] + 2 == header.tensors["gpt.text_pos_embedding.emb.weight"].spec.shape[0]
+
+
+def test_making_them_again_gives_the_same_bytes(checkpoints: Path, tmp_path: Path) -> None:
+    subprocess.run([sys.executable, SCRIPT, tmp_path / "again"], check=True, capture_output=True, timeout=120)
+    for name in ("base", "news", "audiobook"):
+        again = (tmp_path / "again" / f"{name}.pth").read_bytes()
+        assert again == (checkpoints / f"{name}.pth").read_bytes()
+
+
+def test_the_demo_of_the_readme_merges_them(checkpoints: Path, tmp_path: Path) -> None:
+    recipe = PROJECT / "recipes" / "news_audiobook.yaml"
+    options = [
+        part for name in ("news", "audiobook") for part in ("--set", f"checkpoints.{name}={checkpoints / name}.pth")
+    ]
+    assert invoke("run", recipe, *options, "-o", tmp_path / "merged.pth").code == 0
+    shown = invoke("inspect", tmp_path / "merged.pth")
+    assert "XTTS v2.0.3" in shown.out
+    assert "recipe news_audiobook, from news, audiobook" in shown.out
+
+
+def test_a_wrong_argument_is_explained() -> None:
+    done = subprocess.run([sys.executable, SCRIPT], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2
+    assert "folder" in done.stderr
+    assert "Traceback" not in done.stderr

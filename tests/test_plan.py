@@ -1,0 +1,351 @@
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.builders import save, trainer_state, xtts_state
+from tests.merging import assert_same_bits, assert_weighted_sum, loaded_model, plan_of, problems_of, recipe_of, save_all
+from xttsrecipe.api import load_recipe, make_plan, run
+from xttsrecipe.errors import RecipeError, XttsRecipeError
+from xttsrecipe.plan import Plan, rules_of
+from xttsrecipe.specs import DType
+
+Tensors = dict[str, torch.Tensor]
+
+
+def shrunk_state(seed: int) -> Tensors:
+    return {key: tensor for key, tensor in trainer_state(seed).items() if "dvae" not in key}
+
+
+def leftovers_state(seed: int) -> Tensors:
+    """As saved after init_gpt_for_inference: tied copies beside the model."""
+    state = xtts_state(seed)
+    tied = {
+        "gpt.gpt.wte.weight": state["gpt.mel_embedding.weight"],
+        "gpt.gpt_inference.lm_head.1.weight": state["gpt.mel_head.weight"],
+    }
+    return state | tied
+
+
+def old_names_state(seed: int) -> Tensors:
+    """Weight norm's names before TTS 0.20.3."""
+    return {
+        key.replace(".parametrizations.weight.original0", ".weight_g").replace(
+            ".parametrizations.weight.original1", ".weight_v"
+        ): tensor
+        for key, tensor in xtts_state(seed).items()
+    }
+
+
+STATES: Mapping[str, Callable[[int], Tensors]] = {
+    "release": xtts_state,
+    "trainer": trainer_state,
+    "shrunk": shrunk_state,
+    "leftovers": leftovers_state,
+    "old names": old_names_state,
+}
+
+
+@pytest.fixture(scope="module")
+def layouts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """NAME_1.pth and NAME_2.pth for every layout: two fine-tunes."""
+    folder = tmp_path_factory.mktemp("layouts")
+    for name, state in STATES.items():
+        for seed in (1, 2):
+            save(folder / f"{name} {seed}.pth", state(seed))
+    for seed in (1, 2):
+        torch.save(xtts_state(seed), folder / f"bare {seed}.pth")
+    return folder
+
+
+def plan_layouts(layouts: Path, first: str, second: str, **fields: Any) -> Plan:
+    checkpoints = {"a": f"{first} 1.pth", "b": f"{second} 2.pth"}
+    return make_plan(recipe_of(layouts, checkpoints, weights=[0.6, 0.4], **fields))
+
+
+@contextlib.contextmanager
+def removed(path: Path) -> Iterator[Path]:
+    yield path
+    path.unlink()
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "layout"),
+    [
+        ("release", "release", "release"),
+        ("release", "trainer", "release"),
+        ("trainer", "release", "release"),
+        ("shrunk", "trainer", "release"),
+        ("bare", "bare", "release"),
+        ("bare", "shrunk", "release"),
+        ("leftovers", "release", "release"),
+        ("leftovers", "leftovers", "release"),
+        ("old names", "release", "release"),
+        ("trainer", "trainer", "trainer"),
+        ("shrunk", "shrunk", "shrunk"),
+    ],
+)
+def test_the_output_has_the_layout_that_all_sources_share_else_release(
+    first: str, second: str, layout: str, layouts: Path
+) -> None:
+    plan = plan_layouts(layouts, first, second)
+    assert plan.layout == layout
+    expected = set(STATES[layout](0))
+    assert {step.name for step in plan.steps} == expected
+    with removed(run(plan).output) as output:
+        model = loaded_model(output)
+    assert set(model) == expected
+    prefix = "" if layout == "release" else "xtts."
+    one, two = xtts_state(1), xtts_state(2)
+    for key in ("gpt.text_embedding.weight", "gpt.gpt.h.7.attn.c_attn.weight", "mel_stats"):
+        assert_weighted_sum(model[prefix + key], [one[key], two[key]], [0.6, 0.4])
+
+
+@pytest.mark.parametrize("layout", ["trainer", "shrunk"])
+@pytest.mark.parametrize(("fields", "seed"), [({}, 1), ({"metadata": {"from": "b"}}, 2), ({"dtype": "float16"}, 1)])
+def test_training_only_tensors_are_carried_untouched(
+    layout: str, fields: dict[str, object], seed: int, layouts: Path
+) -> None:
+    plan = plan_layouts(layouts, layout, layout, **fields)
+    carried = {step.name: step for step in plan.steps if step.method == "carried"}
+    expected = {key: tensor for key, tensor in STATES[layout](seed).items() if not key.startswith("xtts.")}
+    assert set(carried) == set(expected)
+    assert {step.sources for step in carried.values()} == {(seed - 1,)}
+    with removed(run(plan).output) as output:
+        model = loaded_model(output)
+    for name, tensor in expected.items():
+        assert_same_bits(model[name], tensor)
+
+
+def test_what_a_release_output_drops_is_noted(layouts: Path) -> None:
+    notes = plan_layouts(layouts, "leftovers", "trainer").notes
+    assert "layouts differ (a release, b trainer): the output is release" in notes
+    assert "a: 2 tied copies from inference are left out" in notes
+    assert "b: 60 training-only tensors are left out" in notes
+
+
+def test_bare_sources_are_noted(layouts: Path) -> None:
+    assert any("bare state dicts" in note for note in plan_layouts(layouts, "bare", "bare").notes)
+
+
+def test_sources_of_one_layout_need_no_note(layouts: Path) -> None:
+    plan = plan_layouts(layouts, "trainer", "trainer")
+    assert plan.notes == plan.metadata.notes
+
+
+@pytest.mark.parametrize("layout", ["release", "trainer"])
+def test_rules_are_written_against_release_names(layout: str, layouts: Path) -> None:
+    plan = plan_layouts(layouts, layout, layout, overrides={"gpt.text_head.*": "from b"})
+    decided = rules_of(plan)["gpt.text_head.*"]
+    assert [step.key for step in decided] == ["gpt.text_head.weight", "gpt.text_head.bias"]
+    assert all(step.method == "from" and step.sources == (1,) for step in decided)
+
+
+def test_the_order_of_tensors_is_the_first_sources(layouts: Path) -> None:
+    assert [step.key for step in plan_layouts(layouts, "release", "trainer").steps] == list(xtts_state())
+
+
+def test_keys_of_another_model_stay_as_they_are(tmp_path: Path) -> None:
+    states = [{"encoder.w": torch.ones(2), "dvae.x": torch.ones(1), "weight_g": torch.ones(1)}] * 2
+    plan = plan_of(tmp_path, states)
+    assert plan.layout == "plain"
+    assert [step.name for step in plan.steps] == list(states[0])
+    assert {step.method for step in plan.steps} == {"linear"}
+
+
+def v1_state() -> Tensors:
+    return xtts_state(1) | {"gpt.mel_embedding.weight": torch.ones(8194, 3)}
+
+
+def test_v1_and_v2_are_refused_by_name_and_for_that_reason_only(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        plan_of(tmp_path, [v1_state(), xtts_state(2)])
+    (problem,) = caught.value.problems
+    assert problem.what == "a is XTTS v1 and b is XTTS v2: they cannot be merged"
+    assert problem.where is not None
+    assert problem.where.line == 4
+    assert problem.hint
+
+
+def test_two_v1_checkpoints_merge(tmp_path: Path) -> None:
+    assert plan_of(tmp_path, [v1_state(), v1_state()]).layout == "release"
+
+
+def test_of_several_generations_each_stranger_is_named_and_nothing_else(tmp_path: Path) -> None:
+    strangers = [xtts_state(1) | {"more": ROW}, v1_state(), {"x": ROW}]
+    error = problems_of(tmp_path, strangers, overrides={"nothing*": "from a"})
+    assert [problem.what for problem in error.problems] == [
+        "a is XTTS v2 and b is XTTS v1: they cannot be merged",
+        "a is XTTS v2 and c is not XTTS: they cannot be merged",
+    ]
+
+
+def test_xtts_with_another_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="a is XTTS v2 and b is not XTTS: they cannot be merged"):
+        plan_of(tmp_path, [xtts_state(1), {"x": torch.ones(1)}])
+
+
+ONES, ROW, PAIR = torch.ones(2, 3), torch.ones(3), torch.ones(2)
+
+
+def test_all_problems_are_reported_together(tmp_path: Path) -> None:
+    states = [{"x": ROW, "y": ROW, "z": ROW}, {"x": ONES, "y": ROW.int()}]
+    error = problems_of(tmp_path, states, overrides={"nothing*": "from a"})
+    assert len(error.problems) == 4
+
+
+def test_the_last_matching_rule_decides(tmp_path: Path) -> None:
+    states = [dict.fromkeys(("x.1", "x.2", "y.1"), ROW)] * 2
+    rules = {"x.*": "from a", "*.1": {"weights": {"a": 0.25, "b": 0.75}}, "y.1": "from b"}
+    plan = plan_of(tmp_path, states, overrides=rules)
+    assert [(step.key, step.rule, step.method, step.sources) for step in plan.steps] == [
+        ("x.1", "*.1", "linear", (0, 1)),
+        ("x.2", "x.*", "from", (0,)),
+        ("y.1", "y.1", "from", (1,)),
+    ]
+    swapped = {"y.1": "from b", "*.1": rules["*.1"], "x.*": "from a", "y*": "from b"}
+    with pytest.raises(RecipeError, match=r"rule 'y.1' decides no key"):
+        plan_of(tmp_path, states, overrides=swapped)
+
+
+@pytest.mark.parametrize("pattern", ["encodr.*", "dvae.*", "xtts.gpt.text_head.*", "gpt.gpt.h.{30..40}.*"])
+def test_a_rule_that_decides_no_key_is_refused(pattern: str, layouts: Path) -> None:
+    with pytest.raises(RecipeError) as caught:
+        plan_layouts(layouts, "trainer", "trainer", overrides={pattern: "from a"})
+    (problem,) = caught.value.problems
+    assert problem.what == f"rule {pattern!r} matches no key"
+    assert problem.hint
+
+
+def test_steps_are_grouped_by_the_rule_that_decided(layouts: Path) -> None:
+    rules = {"hifigan_decoder.*": "from a", "@text_head": "from b"}
+    groups = rules_of(plan_layouts(layouts, "trainer", "trainer", overrides=rules))
+    assert list(groups) == ["hifigan_decoder.*", "@text_head", None]
+    assert {pattern: len(steps) for pattern, steps in groups.items()} == {
+        "hifigan_decoder.*": 536,
+        "@text_head": 2,
+        None: 963 - 536 - 2,
+    }
+
+
+@pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
+@pytest.mark.parametrize("dtype", ["complex32", "complex128"])
+def test_types_that_safetensors_lacks_are_refused_by_name(dtype: str, tmp_path: Path) -> None:
+    state = {"x": ROW.to(getattr(torch, dtype)), "y": ROW}
+    error = problems_of(tmp_path, [state], output="out.safetensors")
+    (problem,) = error.problems
+    assert problem.details == (f"x: 3 {dtype}",)
+    assert problem.hint == "write a .pth file"
+
+
+def test_the_plan_knows_every_tensor_of_the_output(layouts: Path) -> None:
+    plan = plan_layouts(layouts, "trainer", "trainer", overrides={"@vocoder": "from b"}, dtype="bfloat16")
+    with removed(run(plan).output) as output:
+        model = loaded_model(output)
+    assert [(step.name, step.spec.shape, f"torch.{step.spec.dtype}") for step in plan.steps] == [
+        (name, tuple(tensor.shape), str(tensor.dtype)) for name, tensor in model.items()
+    ]
+    assert plan.nbytes == sum(tensor.nbytes for tensor in model.values())
+
+
+DTYPES = st.sampled_from([torch.float32, torch.float16, torch.int64, torch.bool, torch.float64, torch.bfloat16])
+SMALL_MODELS = st.dictionaries(
+    st.text(min_size=1, max_size=12).filter(str.isprintable),
+    st.tuples(st.lists(st.integers(0, 40), max_size=3), DTYPES),
+    min_size=1,
+)
+
+
+@settings(max_examples=30)
+@given(SMALL_MODELS, st.sampled_from([".pth", ".safetensors"]))
+def test_the_output_is_never_larger_than_planned(model: dict[str, tuple[list[int], torch.dtype]], suffix: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        state = {key: torch.zeros(shape, dtype=dtype) for key, (shape, dtype) in model.items()}
+        plan = plan_of(Path(folder), [state], output=f"out{suffix}")
+        assert run(plan).output.stat().st_size <= plan.disk
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_large_configs_long_names_and_recipes_count_too(suffix: str, tmp_path: Path) -> None:
+    save(tmp_path / "a.pth", {"name" * 5000: ROW}, config={"characters": "é\n" * 100_000, "rate": [0.1] * 20_000})
+    plan = make_plan(recipe_of(tmp_path, {"a": "a.pth"}, output=f"out{suffix}", description="why\n" * 8000))
+    assert run(plan).output.stat().st_size <= plan.disk
+
+
+def test_headers_are_all_that_is_read(tmp_path: Path) -> None:
+    """Other data of the same size give the same plan but for the digests; a hole in the file is no obstacle."""
+    with (tmp_path / "a.pth").open("wb") as file, torch.serialization.skip_data():
+        torch.save({"model": {"x": torch.empty(1 << 30), "y": torch.empty(1 << 28)}}, file)
+    assert (tmp_path / "a.pth").stat().st_size > 5 << 30
+    assert (tmp_path / "a.pth").stat().st_blocks * 512 < 1 << 20, "the file is not sparse here: the test would be slow"
+    plan = make_plan(recipe_of(tmp_path, {"a": "a.pth"}))
+    assert plan.nbytes == 5 << 30
+    (tmp_path / "a.pth").unlink()
+
+
+def test_tensor_data_do_not_change_the_plan(tmp_path: Path) -> None:
+    before = plan_of(tmp_path, [xtts_state(1), xtts_state(2)])
+    after = plan_of(tmp_path, [xtts_state(3), xtts_state(4)])
+    assert after.steps == before.steps
+    assert (after.memory, after.disk, after.notes) == (before.memory, before.disk, before.notes)
+
+
+def test_planning_does_not_import_torch(layouts: Path) -> None:
+    plan_layouts(layouts, "release", "trainer", overrides={"@vocoder": "from b"}, dtype="float16")
+    script = (
+        "import sys, xttsrecipe\n"
+        "plan = xttsrecipe.make_plan(xttsrecipe.load_recipe(sys.argv[1]))\n"
+        "assert len(plan.steps) == 963\n"
+        "sys.exit('torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script, layouts / "recipe.yaml"], check=False).returncode == 0
+
+
+def test_a_tensor_that_does_not_lie_in_one_piece_counts_as_memory(tmp_path: Path) -> None:
+    flat = plan_of(tmp_path, [{"x": torch.zeros(1000, 5000)}])
+    turned = plan_of(tmp_path, [{"x": torch.zeros(5000, 1000).T}])
+    assert turned.memory >= flat.memory + 20_000_000
+
+
+def test_memory_does_not_grow_with_the_size_of_tensors(tmp_path: Path) -> None:
+    small = plan_of(tmp_path, [{"x": torch.zeros(1000)}] * 2)
+    large = plan_of(tmp_path, [{"x": torch.zeros(2_000_000)}] * 2)
+    assert small.memory == large.memory
+
+
+@pytest.mark.parametrize("name", ["__metadata__", "k\x1f", "k\n"])
+def test_names_that_safetensors_has_no_place_for_are_refused(name: str, tmp_path: Path) -> None:
+    (problem,) = problems_of(tmp_path, [{name: ROW, "x": ROW}], output="out.safetensors").problems
+    assert problem.what == f"safetensors has no place for {name!r}"
+    assert problem.hint == "write a .pth file"
+    assert [step.name for step in plan_of(tmp_path, [{name: ROW, "x": ROW}]).steps] == [name, "x"]
+
+
+@pytest.mark.parametrize("output", ["out.pth", "out.safetensors"])
+def test_a_key_that_is_no_text_stops_no_plan_with_a_bug(output: str, tmp_path: Path) -> None:
+    """As os.fsdecode makes of bytes that are no UTF-8; torch saves and loads such names."""
+    with contextlib.suppress(XttsRecipeError):
+        run(plan_of(tmp_path, [{"k\udcff": ROW}], output))
+
+
+def test_a_source_is_planned_under_each_of_its_names(tmp_path: Path) -> None:
+    save_all(tmp_path, [{"x": ROW}])
+    plan = make_plan(recipe_of(tmp_path, {"one": "a.pth", "two": "a.pth"}))
+    assert plan.steps[0].sources == (0, 1)
+
+
+def test_a_plan_over_a_changed_recipe_uses_the_settings(tmp_path: Path) -> None:
+    plan_of(tmp_path, [{"x": ROW}] * 2)
+    recipe = load_recipe(tmp_path / "recipe.yaml", ["weights={a: 0.75, b: 0.25}", "output.dtype=float16"])
+    (step,) = make_plan(recipe).steps
+    assert (step.weights, step.spec.dtype) == ((0.75, 0.25), DType.FLOAT16)

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.builders import xtts_state
+from tests.merging import plan_of, problems_of
+from xttsrecipe.specs import DType
+
+ONES, ROW, PAIR = torch.ones(2, 3), torch.ones(3), torch.ones(2)
+
+
+def test_missing_keys_are_listed_with_who_misses_them(tmp_path: Path) -> None:
+    error = problems_of(tmp_path, [{"x": ROW, "p": ROW, "q": ROW}, {"x": ROW, "r": ROW}])
+    found = {problem.what: problem.details for problem in error.problems}
+    assert found == {"2 tensors are missing in b": ("p", "q"), "1 tensor is missing in a": ("r",)}
+    assert [problem.hint for problem in error.problems] == [
+        'settle it with a rule, as "p": from a',
+        'settle it with a rule, as "r": from b',
+    ]
+
+
+def test_a_key_that_two_of_three_miss_names_both(tmp_path: Path) -> None:
+    error = problems_of(tmp_path, [{"x": ROW, "p": ROW}, {"x": ROW}, {"x": ROW}])
+    assert [problem.what for problem in error.problems] == ["1 tensor is missing in b and c"]
+
+
+def test_unequal_shapes_are_listed_with_every_shape(tmp_path: Path) -> None:
+    error = problems_of(tmp_path, [{"x": ONES, "y": ROW, "z": ROW}, {"x": ROW, "y": torch.ones(()), "z": ROW}])
+    (problem,) = error.problems
+    assert problem.what == "2 tensors are of unequal shape"
+    assert problem.details == ("x: a 2x3, b 3", "y: a 3, b scalar")
+    assert problem.hint == 'settle it with a rule, as "x": from a'
+
+
+def test_unequal_text_rows_are_explained(tmp_path: Path) -> None:
+    extended = xtts_state(2) | {"gpt.text_embedding.weight": torch.ones(7000, 3)}
+    (problem,) = problems_of(tmp_path, [xtts_state(1), extended]).problems
+    assert problem.details == ("gpt.text_embedding.weight: a 6681x3, b 7000x3",)
+    assert "vocabular" in (problem.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [(torch.int64, torch.float32), (torch.bool, torch.int32), (torch.float32, torch.complex64)],
+)
+def test_unequal_kinds_of_number_are_listed_with_both(one: torch.dtype, other: torch.dtype, tmp_path: Path) -> None:
+    error = problems_of(tmp_path, [{"x": ROW.to(one), "y": ROW}, {"x": ROW.to(other), "y": ROW}])
+    (problem,) = error.problems
+    assert problem.details == (f"x: a {str(one)[6:]}, b {str(other)[6:]}",)
+
+
+@pytest.mark.parametrize("rule", ["from a", {"weights": {"a": 1, "b": 0}}, {"from": "a"}])
+def test_a_rule_settles_missing_keys_shapes_and_kinds(rule: object, tmp_path: Path) -> None:
+    states = [{"x": ONES, "y": ROW, "z": ROW, "w": ROW}, {"x": ROW, "y": ROW.int(), "w": ROW}]
+    plan = plan_of(tmp_path, states, overrides={"{x,y,z}": rule})
+    assert [(step.key, step.sources, step.spec.shape) for step in plan.steps] == [
+        ("x", (0,), (2, 3)),
+        ("y", (0,), (3,)),
+        ("z", (0,), (3,)),
+        ("w", (0, 1), (3,)),
+    ]
+
+
+def test_a_source_of_weight_zero_may_lack_tensors(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, [{"x": ROW}, {"x": ONES, "y": ROW}, {"x": ROW, "y": ROW}], weights=[0, 0, 1])
+    assert [(step.key, step.sources, step.weights) for step in plan.steps] == [("x", (2,), (1.0,)), ("y", (2,), (1.0,))]
+
+
+def test_a_rule_that_takes_a_tensor_from_where_it_is_not_names_itself(tmp_path: Path) -> None:
+    error = problems_of(tmp_path, [{"x": ROW, "y": ROW}, {"x": ROW}], overrides={"y": "from b"})
+    (problem,) = error.problems
+    assert problem.what == "1 tensor is missing in b (decided by rule 'y')"
+    assert problem.hint == "take y from a with a later rule, or name another source"
+    assert problem.where is not None
+    assert problem.where.line == 10
+
+
+@pytest.mark.parametrize("other", [{}, {"y": torch.ones(7)}, {"y": ROW.int()}])
+def test_a_rule_of_weights_that_does_not_fit_names_itself(other: dict[str, torch.Tensor], tmp_path: Path) -> None:
+    states = [{"x": ROW, "y": ROW}, {"x": ROW, **other}]
+    error = problems_of(tmp_path, states, overrides={"y": {"weights": {"a": 0.5, "b": 0.5}}})
+    (problem,) = error.problems
+    assert "(decided by rule 'y')" in problem.what
+    assert problem.details[0].startswith("y")
+
+
+@pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
+@pytest.mark.parametrize(
+    ("dtypes", "merged"),
+    [
+        (["float32", "float32"], "float32"),
+        (["float16", "float16"], "float16"),
+        (["float16", "float32"], "float32"),
+        (["float32", "float64"], "float64"),
+        (["float16", "bfloat16"], "float32"),
+        (["bfloat16", "float64", "float16"], "float64"),
+        (["float8_e4m3fn", "float8_e5m2"], "float32"),
+        (["float8_e4m3fn", "float8_e4m3fn"], "float8_e4m3fn"),
+        (["complex64", "complex128"], "complex128"),
+        (["complex32", "complex64"], "complex64"),
+    ],
+)
+def test_sources_of_several_types_give_the_widest(dtypes: list[str], merged: str, tmp_path: Path) -> None:
+    (step,) = plan_of(tmp_path, [{"x": ROW.to(getattr(torch, dtype))} for dtype in dtypes]).steps
+    assert step.spec.dtype.label == merged
+
+
+@pytest.mark.parametrize("wanted", ["float32", "float16", "bfloat16"])
+def test_the_output_dtype_is_for_floats_only(wanted: str, tmp_path: Path) -> None:
+    dtypes = ["float64", "float32", "float16", "bfloat16", "float8_e5m2", "int64", "uint8", "bool", "complex64"]
+    state = {dtype: ROW.to(getattr(torch, dtype)) for dtype in dtypes}
+    found = {step.key: step.spec.dtype.label for step in plan_of(tmp_path, [state, state], dtype=wanted).steps}
+    assert found == {dtype: wanted if "float" in dtype else dtype for dtype in dtypes}
+
+
+def test_the_arithmetic_is_wide_enough(tmp_path: Path) -> None:
+    two = plan_of(tmp_path, [{"h": PAIR.half(), "f": PAIR, "d": PAIR.double()}] * 2)
+    three = plan_of(tmp_path, [{"h": PAIR.half(), "f": PAIR, "d": PAIR.double()}] * 3)
+    assert [step.compute for step in two.steps] == [DType.FLOAT32, DType.FLOAT32, DType.FLOAT64]
+    assert [step.compute for step in three.steps] == [DType.FLOAT64] * 3
+
+
+@pytest.mark.parametrize("dtype", [torch.int64, torch.uint8, torch.bool])
+@pytest.mark.parametrize(
+    ("weights", "source"), [([0.3, 0.7], 1), ([0.5, 0.5], 0), ([2, -1], 0), ([-1, 2], 1), ([0.2, 0.4, 0.4], 1)]
+)
+def test_integers_come_from_the_heaviest_the_first_of_equals(
+    weights: list[float], source: int, dtype: torch.dtype, tmp_path: Path
+) -> None:
+    (step,) = plan_of(tmp_path, [{"x": ROW.to(dtype)}] * len(weights), weights=weights).steps
+    assert (step.method, step.sources) == ("from", (source,))
+
+
+def test_equal_weights_are_the_default(tmp_path: Path) -> None:
+    (step,) = plan_of(tmp_path, [{"x": ROW}] * 4).steps
+    assert step.weights == (0.25,) * 4
+
+
+def test_normalized_weights_are_what_the_plan_says(tmp_path: Path) -> None:
+    (step,) = plan_of(tmp_path, [{"x": ROW}] * 2, weights=[3, 1], normalize=True).steps
+    assert step.weights == (0.75, 0.25)
+
+
+def test_one_source_is_a_plan_too(tmp_path: Path) -> None:
+    (step,) = plan_of(tmp_path, [{"x": ROW}]).steps
+    assert (step.method, step.weights) == ("from", (1.0,))

@@ -1,0 +1,214 @@
+from __future__ import annotations
+
+import os
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.merging import folder_bytes
+from xttsrecipe.errors import OutputError
+from xttsrecipe.writers import atomic_output, writing
+
+
+def write(target: Path, data: bytes = b"new") -> None:
+    with atomic_output(target) as file:
+        file.write(data)
+
+
+def test_the_file_appears_with_what_was_written(tmp_path: Path) -> None:
+    write(tmp_path / "out")
+    assert folder_bytes(tmp_path) == {"out": b"new"}
+
+
+def test_until_the_end_the_old_file_is_there(tmp_path: Path) -> None:
+    (tmp_path / "out").write_bytes(b"old")
+    with atomic_output(tmp_path / "out") as file:
+        file.write(b"new")
+        file.flush()
+        assert (tmp_path / "out").read_bytes() == b"old"
+    assert folder_bytes(tmp_path) == {"out": b"new"}
+
+
+def test_what_was_written_can_be_read_back(tmp_path: Path) -> None:
+    with atomic_output(tmp_path / "out") as file:
+        file.write(b"new")
+        file.seek(1)
+        assert file.read(1) == b"e"
+
+
+EXCEPTIONS = [ValueError("broken"), KeyboardInterrupt(), SystemExit(3), MemoryError(), OSError(28, "full")]
+
+
+@pytest.mark.parametrize("exception", EXCEPTIONS, ids=lambda exception: type(exception).__name__)
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_an_exception_leaves_the_old_output_and_no_litter(
+    exception: BaseException, old: bytes | None, tmp_path: Path
+) -> None:
+    if old is not None:
+        (tmp_path / "out").write_bytes(old)
+    before = folder_bytes(tmp_path)
+
+    def fail() -> None:
+        with atomic_output(tmp_path / "out") as file:
+            file.write(b"half")
+            raise exception
+
+    with pytest.raises(type(exception)) as caught:
+        fail()
+    assert caught.value is exception
+    assert folder_bytes(tmp_path) == before
+
+
+def test_what_the_system_refuses_is_said_of_the_output(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="out: cannot be written: full") as caught, writing(tmp_path / "out"):
+        raise OSError(28, "full")
+    assert caught.value.problems[0].hint
+    with pytest.raises(ValueError, match="broken"), writing(tmp_path / "out"):
+        raise ValueError("broken")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")  # noqa: PTH110
+def test_what_is_left_in_a_buffer_does_not_hide_the_first_error(tmp_path: Path) -> None:
+    """A file that is closed after an error tries to write the rest, and fails again."""
+
+    def fail() -> None:
+        with atomic_output(tmp_path / "out") as file:
+            file.write(b"half")
+            full = os.open("/dev/full", os.O_RDWR)
+            os.dup2(full, file.fileno())
+            os.close(full)
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        fail()
+    assert folder_bytes(tmp_path) == {}
+
+
+def test_the_file_beside_it_is_hidden_and_named_after_us(tmp_path: Path) -> None:
+    with atomic_output(tmp_path / "out"):
+        (beside,) = tmp_path.iterdir()
+        assert re.fullmatch(r"\.[0-9a-f]{16}\.xttsrecipe\.tmp", beside.name)
+
+
+def test_missing_folders_are_made(tmp_path: Path) -> None:
+    write(tmp_path / "deep/er/out")
+    assert (tmp_path / "deep/er/out").read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("exception", EXCEPTIONS[:2], ids=lambda exception: type(exception).__name__)
+def test_folders_that_were_made_are_removed_again(exception: BaseException, tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+
+    def fail() -> None:
+        with atomic_output(tmp_path / "there/deep/er/out"):
+            raise exception
+
+    with pytest.raises(type(exception)):
+        fail()
+    assert folder_bytes(tmp_path) == {"there": None}
+
+
+def test_a_folder_in_which_someone_put_a_file_meanwhile_stays(tmp_path: Path) -> None:
+    def fail() -> None:
+        with atomic_output(tmp_path / "deep/er/out"):
+            (tmp_path / "deep/theirs").write_bytes(b"x")
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        fail()
+    assert folder_bytes(tmp_path) == {"deep": None, "deep/theirs": b"x"}
+
+
+@pytest.mark.parametrize("target", ["notes.txt/out", "notes.txt/deep/out"])
+def test_a_file_in_the_way_of_a_folder_is_an_error(target: str, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_bytes(b"mine")
+    with pytest.raises(OutputError, match="cannot be written: Not a directory") as caught:
+        write(tmp_path / target)
+    assert caught.value.problems[0].hint
+    assert folder_bytes(tmp_path) == {"notes.txt": b"mine"}
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_a_folder_that_may_not_be_written_to_is_an_error(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(OutputError, match="cannot be written: Permission denied"):
+            write(tmp_path / "out")
+        with pytest.raises(OutputError, match="cannot be written: Permission denied"):
+            write(tmp_path / "deep/er/out")
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_symbolic_link_is_written_through(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "out").symlink_to("real")
+    write(tmp_path / "out")
+    assert (tmp_path / "out").is_symlink()
+    assert folder_bytes(tmp_path) == {"out": b"new", "real": b"new"}
+
+
+def test_a_link_to_nothing_yet_is_written_through(tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to("folder/real")
+    write(tmp_path / "out")
+    assert (tmp_path / "folder/real").read_bytes() == b"new"
+
+
+def test_a_failure_behind_a_link_leaves_both_as_they_were(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere/real").write_bytes(b"old")
+    (tmp_path / "out").symlink_to("elsewhere/real")
+    before = folder_bytes(tmp_path)
+
+    def fail() -> None:
+        with atomic_output(tmp_path / "out") as file:
+            file.write(b"half")
+            raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        fail()
+    assert folder_bytes(tmp_path) == before
+    assert (tmp_path / "out").is_symlink()
+
+
+def test_the_output_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    old = os.umask(0o027)
+    try:
+        write(tmp_path / "out")
+    finally:
+        os.umask(old)
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o640
+
+
+def test_two_writers_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> None:
+    with atomic_output(tmp_path / "out") as first:
+        first.write(b"first")
+        write(tmp_path / "out", b"second")
+    assert folder_bytes(tmp_path) == {"out": b"first"}
+
+
+def test_a_kill_leaves_the_old_output(tmp_path: Path) -> None:
+    (tmp_path / "out").write_bytes(b"old")
+    script = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom xttsrecipe.writers.atomic import atomic_output\n"
+        "with atomic_output(Path(sys.argv[1])) as file:\n"
+        "    file.write(b'half')\n    os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    assert subprocess.run([sys.executable, "-c", script, tmp_path / "out"], check=False).returncode == -9
+    assert (tmp_path / "out").read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("name", ["a" * 251 + ".pth", "é" * 100 + ".pth"])
+def test_long_names_are_written(name: str, tmp_path: Path) -> None:
+    write(tmp_path / name)
+    assert folder_bytes(tmp_path) == {name: b"new"}
+
+
+def test_long_names_of_wide_characters_are_written(tmp_path: Path) -> None:
+    name = "声" * 80 + ".pth"  # 244 of the 255 bytes that file systems allow
+    write(tmp_path / name)
+    assert folder_bytes(tmp_path) == {name: b"new"}
