@@ -92,7 +92,6 @@ def in_one_package(module: str, other: str) -> bool:
     return module.partition(".")[0] == other.partition(".")[0]
 
 
-@pytest.mark.xfail(strict=True, reason="torch_dtypes stands on one floor with gather and writers, which import it")
 def test_the_floors_are_those_of_the_architecture_document() -> None:
     text = (PACKAGE.parent / "ARCHITECTURE.md").read_text("utf-8")
     documented = {

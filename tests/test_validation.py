@@ -157,6 +157,17 @@ def test_all_checkpoints_that_cannot_be_read_are_named_as_the_sources_they_are(t
     ]
 
 
+def test_where_one_checkpoint_is_absent_the_unreadable_ones_are_named_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "news.pth").write_bytes(b"")
+    (tmp_path / "audiobook.pth").write_bytes(b"")
+    text = "checkpoints: {news: news.pth, audiobook: audiobook.pth, base: base.pth}\noutput: {path: out.pth}\n"
+    found = only(write_recipe(tmp_path, text)).problems
+    assert [problem.what for problem in found] == [
+        "source 'news' is empty (0 bytes)",
+        "source 'audiobook' is empty (0 bytes)",
+    ]
+
+
 def test_a_recipe_may_be_anywhere_and_its_paths_stay_its_own(voices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_recipe(voices, TWO, "there.yaml")
     monkeypatch.chdir(voices.parent)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 from . import checkpoints, plan, preflight, recipe
 from .errors import CheckpointError, Problem, XttsRecipeError
 from .plan import Plan
-from .recipe import Recipe
+from .recipe import Recipe, Source
 from .specs import Header
 
 if TYPE_CHECKING:
@@ -74,16 +74,16 @@ def make_plan(recipe: Recipe) -> Plan:
 
     Raises CheckpointError for sources that cannot be read, RecipeError where recipe and checkpoints do not fit.
     """
-    return plan.make_plan(recipe, source_headers(recipe))
+    return plan.make_plan(recipe, source_headers(recipe.sources))
 
 
 def source_headers(
-    recipe: Recipe, open_checkpoint: Callable[[Path], Header] = checkpoints.open_checkpoint
+    sources: Sequence[Source], open_checkpoint: Callable[[Path], Header] = checkpoints.open_checkpoint
 ) -> list[Header]:
-    """The headers of a recipe's sources, in its order. Raises CheckpointError for all that cannot be read."""
+    """The headers of sources, in their order. Raises CheckpointError for all that cannot be read, together."""
     headers: list[Header] = []
     problems: list[Problem] = []
-    for source in recipe.sources:
+    for source in sources:
         try:
             headers.append(open_checkpoint(source.path))
         except CheckpointError as error:

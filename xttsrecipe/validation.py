@@ -56,15 +56,16 @@ def _validated(path: Path, open_checkpoint: Callable[[Path], Header]) -> Validat
 
 def _check(recipe: Recipe, open_checkpoint: Callable[[Path], Header]) -> str:
     """What was checked. Raises XttsRecipeError."""
-    absent = [source.name for source in recipe.sources if not os.path.exists(source.path)]  # noqa: PTH110
-    if not absent:
-        make_plan(recipe, api.source_headers(recipe, open_checkpoint))
+    present = [source for source in recipe.sources if os.path.exists(source.path)]  # noqa: PTH110 # never raises
+    headers = api.source_headers(present, open_checkpoint)
+    if len(present) == len(recipe.sources):
+        make_plan(recipe, headers)
         return "its checkpoints' headers too"
     keys = dict.fromkeys(known_tensors())
-    for source in recipe.sources:
-        if source.name not in absent:
-            keys.update(dict.fromkeys(open_checkpoint(source.path).tensors))
+    for header in headers:
+        keys.update(dict.fromkeys(header.tensors))
     problems = rule_problems(recipe, keys)
     if problems:
         raise RecipeError(problems)
-    return f"without its checkpoints ({', '.join(absent)} not here): patterns were checked against the keys of XTTS-V2"
+    absent = ", ".join(source.name for source in recipe.sources if source not in present)
+    return f"without its checkpoints ({absent} not here): patterns were checked against the keys of XTTS-V2"

@@ -85,6 +85,8 @@ def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[yaml.Mar
         return mark, r"in double quotes \ begins an escape", r"use single quotes, as in 'C:\voices\news.pth'"
     if "mapping values are not allowed" in problem:
         return mark, "a second ': ' in one line", "quote text that has ': ' in it"
+    if "but found '<block mapping start>'" in problem:
+        return mark, "this key is indented unlike those beside it", "indent the keys of one mapping alike"
     begins = re.search(r"(?:^|:|-)\s*([\[{])", line)
     if begins and problem.startswith("expected"):
         return mark, f"YAML: {problem}", f"quote patterns and text that start with {begins[1]}"
@@ -93,7 +95,7 @@ def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[yaml.Mar
 
 def _quote(what: str, line: str, column: int) -> str:
     """The advice to quote a word, with the line as it should have been written."""
-    word = re.match(r".[^\s,\[\]{}]*(?:\{[^\s{}]*\}[^\s,\[\]{}]*)*", line[column:])
+    word = re.match(r".(?:[^\s,\[\]{}]|\{[^\s{}]*\}|\[[^\s\[\]]*\])*", line[column:])
     end = column + len(word[0].rstrip(":")) if word else column + 1
     fixed = f'{line[:column]}"{line[column:end]}"{line[end:]}'
     return f"quote {what} that start with {line[column : column + 1]}: {fixed.strip()}"

@@ -548,12 +548,10 @@ def test_nesting_in_other_places_is_refused_at_once(tmp_path: Path, value: bytes
         pytest.param(b"}" + b")" + b"\x85" * 1_000_000 + b"Ns", id="so deep that it would crash"),
         pytest.param(
             b"})q\x00" + TUPLE_OF_A_LIST * 60 + b"Ns",
-            marks=pytest.mark.xfail(run=False, reason="constructors: tuple and frozenset make tuples of lists, unseen"),
             id="tuples made of lists",
         ),
         pytest.param(
             b"})q\x00" + PARAMETER_OF_A_TUPLE * 60 + b"Ns",
-            marks=pytest.mark.xfail(run=False, reason="constructors: _rebuild_parameter hands on what is no tensor"),
             id="tuples said to be parameters",
         ),
     ],
@@ -577,7 +575,6 @@ def test_nested_tuples_that_are_hashed_are_refused_at_once(tmp_path: Path, value
         ),
     ],
 )
-@pytest.mark.xfail(run=False, reason="constructors: arguments of any kind are written out with str() or repr()")
 def test_nested_arguments_are_refused_at_once(tmp_path: Path, value: bytes) -> None:
     _refused_at_once(tmp_path, value)
 
@@ -603,11 +600,6 @@ _LONG_NUMBER = b"\x8b" + (3000).to_bytes(4, "little") + b"\x01" * 3000
         program(b"}(" + text("model") + dictionary({"w": tensor()}) + _LONG_NUMBER + b"K\x01u"),
     ],
     ids=["no state dict", "a tensor's name", "an entry's name"],
-)
-@pytest.mark.xfail(
-    strict=True,
-    raises=ValueError,
-    reason="torch_zip: str() of a number of over 4,300 digits raises, where keys are named",
 )
 def test_a_key_that_is_a_number_too_long_to_print_is_refused(tmp_path: Path, pickled: bytes) -> None:
     refusal(zip_checkpoint(tmp_path / "model.pth", pickled))

@@ -29,7 +29,9 @@ class _NumpyDType:
     """``numpy.dtype`` with the state numpy pickles: (version, byte order, …)."""
 
     def __init__(self, code: str, *_: object) -> None:
-        self.code = str(code)
+        if not isinstance(code, str):
+            raise MalformedPickleError("a numpy type that is no text")
+        self.code = code
         self.order = "<"
 
     def __setstate__(self, state: Any) -> None:
@@ -60,8 +62,9 @@ _ENCODINGS = ("latin1", "latin-1", "utf-8", "utf8", "ascii")
 
 def _encode(text: str, encoding: str = "latin1") -> bytes:
     """``_codecs.encode`` as protocol 2 uses it to carry bytes; other names would import a codec."""
-    if encoding not in _ENCODINGS:
-        raise MalformedPickleError(f"bytes in the encoding {encoding!r}")
+    if not isinstance(text, str) or encoding not in _ENCODINGS:
+        name = repr(encoding[:40]) if isinstance(encoding, str) else type(encoding).__name__
+        raise MalformedPickleError(f"bytes in the encoding {name}")
     return text.encode(encoding)
 
 
@@ -75,7 +78,10 @@ def _text(value: object = "", encoding: str = "utf-8", errors: str = "strict") -
 
 
 def _size(*args: Any) -> tuple[Any, ...]:
-    return tuple(args[0]) if args else ()
+    sizes = args[0] if args else ()
+    if not (isinstance(sizes, (list, tuple)) and all(type(size) is int for size in sizes)):
+        raise MalformedPickleError("a size that is no list of numbers")
+    return tuple(sizes)
 
 
 def _datetime(stamp: Any, *zone: Any) -> datetime.datetime:
@@ -116,7 +122,9 @@ def _rebuild_tensor_v3(
     if metadata:
         return _rebuild_tensor_v2(storage, offset, shape, strides, metadata=metadata)
     if not isinstance(dtype, TorchDType):
-        return Unsupported(f"has element type {dtype}, which xttsrecipe does not know")
+        if not isinstance(dtype, (Record, RecordType)):
+            raise MalformedPickleError("a tensor without an element type")
+        return Unsupported(f"has element type {dtype.class_name}, which xttsrecipe does not know")
     return _tensor(storage, dtype.dtype, offset, shape, strides)
 
 
@@ -135,13 +143,17 @@ def _tensor(storage: object, dtype: DType, offset: Any, shape: Any, strides: Any
     return PickledTensor(storage, dtype, offset, shape, strides)
 
 
-def _rebuild_parameter(data: object, *_: object) -> object:
+def _rebuild_parameter(data: object, *_: object) -> PickledTensor | Unsupported:
+    if not isinstance(data, (PickledTensor, Unsupported)):
+        raise MalformedPickleError("a parameter without a tensor")
     return data
 
 
-def _rebuild_from_type(function: Any, _type: object, args: Any, _state: object = None) -> object:
+def _rebuild_from_type(function: Any, _type: object, args: Any, _state: object = None) -> PickledTensor | Unsupported:
     """A tensor subclass, or a tensor with Python attributes: the tensor is what the inner call gives."""
-    return function(*args)
+    if type(args) is not tuple:
+        raise MalformedPickleError("a tensor of a subclass without arguments")
+    return _rebuild_parameter(function(*args))
 
 
 def _unsupported(kind: str) -> Callable[..., Unsupported]:
@@ -157,10 +169,10 @@ def _bytes(*args: Any) -> bytes:
 
 _BUILTINS: Mapping[str, Callable[..., Any]] = {
     "set": list,  # order as in the file: a set's own order differs from run to run
-    "frozenset": tuple,
+    "frozenset": list,
     "list": list,
     "dict": PlainDict,
-    "tuple": tuple,
+    "tuple": list,  # a tuple may be hashed, and the scan does not look into what is made here
     "bytes": _bytes,
     "bytearray": _bytes,
     "complex": complex,

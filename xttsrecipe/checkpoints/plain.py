@@ -9,6 +9,8 @@ from typing import Any
 from .records import MalformedPickleError, PickledTensor, Record, StorageType, TorchDType, Unsupported
 
 _MAX_DEPTH = 64
+# Python writes out no longer integers, and weights_only reads none beyond 2,040 bits.
+_MAX_BITS = 2040
 _MAX_NODES = 1_000_000
 
 
@@ -28,6 +30,8 @@ def _plain(value: object, depth: int, budget: list[int]) -> Any:
     if depth > _MAX_DEPTH or budget[0] < 0:
         raise MalformedPickleError("metadata that is nested too deeply or refers to itself")
     match value:
+        case int() if value.bit_length() > _MAX_BITS:
+            return f"an integer of {value.bit_length():,} bits"
         case None | bool() | int() | float() | str():
             return value
         case PickledTensor():

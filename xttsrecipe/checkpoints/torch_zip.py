@@ -12,6 +12,7 @@ import math
 import os
 import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
@@ -25,6 +26,10 @@ from .records import MalformedPickleError, PickledTensor, Record, Unsupported
 MAGIC = b"PK\x03\x04"
 # A real trainer checkpoint with its optimizer has 0.4 MB.
 _MAX_PICKLE_BYTES = 64 << 20
+# What zipfile raises for records that are damaged, encrypted or packed in ways that it does not know.
+_UNREADABLE = (
+    zipfile.BadZipFile, zlib.error, OSError, RuntimeError, ValueError, EOFError, NotImplementedError,
+)  # fmt: skip
 _LOCAL_HEADER = struct.Struct("<4s5H3L2H")
 # Everything of a trainer's file that is not the model and not worth reading as metadata.
 _BULK_ENTRIES = ("optimizer", "scheduler", "scaler")
@@ -104,10 +109,12 @@ class _Reader:
             for name, value in top.items():
                 if name == "model":
                     continue
+                if not isinstance(name, str):
+                    raise _refused(self._path, f"holds something under {_named(name)}", expected="names that are text")
                 if name in _BULK_ENTRIES:
                     bulk[name] = _bulk_bytes(value)
                 else:
-                    entries[str(name)] = self._plain(value)
+                    entries[name] = self._plain(value)
         return RawCheckpoint("torch zip", tensors, entries, bulk, wrapped, self._digest(pickled))
 
     def _small_record(self, name: str, limit: int) -> bytes:
@@ -126,6 +133,7 @@ class _Reader:
                 return record.read(limit)
         except (
             zipfile.BadZipFile,
+            zlib.error,
             OSError,
             RuntimeError,
             ValueError,
@@ -163,7 +171,7 @@ class _Reader:
                 return model, True
             if _has_tensors(top):
                 return top, False
-            found = f"a dict of {', '.join(map(str, list(top)[:6])) or 'nothing'}"
+            found = f"a dict of {', '.join(_named(key).strip(chr(39)) for key in list(top)[:6]) or 'nothing'}"
         elif isinstance(top, Record):
             found = f"a pickled {top.class_name} object"
         elif isinstance(top, PickledTensor):
@@ -240,6 +248,12 @@ class _Reader:
         return digest.hexdigest()
 
 
+def _named(key: object) -> str:
+    """A key of the file in a sentence; one of another kind than names have by its kind, as it may be of any length."""
+    short = isinstance(key, str) or (isinstance(key, int) and abs(key) < 1 << 64)
+    return repr(key) if short else f"a key of type {type(key).__name__}"
+
+
 def _has_tensors(values: Mapping[Any, Any]) -> bool:
     return any(isinstance(value, (PickledTensor, Unsupported)) for value in values.values())
 
@@ -248,10 +262,10 @@ def _tensors_of(model: Mapping[Any, Any], path: str) -> Iterator[tuple[str, Pick
     """The state dict's tensors; what is not a tensor is passed over (some exports keep counters beside the tensors)."""
     for name, value in model.items():
         if isinstance(value, Unsupported):
-            raise _refused(path, f"holds a tensor that cannot be read: {name!r} {value.why}")
+            raise _refused(path, f"holds a tensor that cannot be read: {_named(name)} {value.why}")
         if isinstance(value, PickledTensor):
             if not isinstance(name, str):
-                raise _refused(path, f"holds a tensor under {name!r}", expected="names that are text")
+                raise _refused(path, f"holds a tensor under {_named(name)}", expected="names that are text")
             yield name, value
 
 
