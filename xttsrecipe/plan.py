@@ -154,8 +154,9 @@ def _disk(steps: Sequence[Step], metadata: OutputMetadata) -> int:
 
 def _gathered(tensor: StoredTensor) -> int:
     """Bytes that a tensor not in row-major order needs: itself, and what is read of its span at a time."""
-    span = tensor.span * tensor.spec.dtype.itemsize
-    return 0 if tensor.is_contiguous else tensor.spec.nbytes + min(span, SPAN_BYTES)
+    if tensor.is_contiguous:
+        return 0
+    return tensor.spec.nbytes + min(tensor.span * tensor.spec.dtype.itemsize, SPAN_BYTES)
 
 
 def _notes(recipe: Recipe, headers: Sequence[Header], layout: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ Owns the data types that travel from the readers to the plan and on to the execu
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -98,6 +99,7 @@ def shape_text(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) or "scalar"
 
 
+@functools.lru_cache(maxsize=4096)
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     """Row-major strides in elements, as torch gives a fresh tensor of this shape."""
     strides, step = [], 1
@@ -130,6 +132,8 @@ class StoredTensor:
         if self.spec.numel == 0:
             return True
         expected = contiguous_strides(self.spec.shape)
+        if self.strides == expected:
+            return True
         return all(
             size == 1 or stride == want
             for size, stride, want in zip(self.spec.shape, self.strides, expected, strict=True)

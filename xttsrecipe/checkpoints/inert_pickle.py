@@ -79,7 +79,9 @@ class _InertUnpickler(pickle.Unpickler):
 
     def _spend(self, args: tuple[Any, ...]) -> None:
         # A reference of a few bytes must not copy a list of a million, again and again.
-        self._copied += sum(len(argument) for argument in args if isinstance(argument, _SIZED))
+        for argument in args:
+            if isinstance(argument, _SIZED):
+                self._copied += len(argument)
         if self._copied > _MAX_COPIED:
             raise MalformedPickleError("copies of copies, beyond any real checkpoint")
 
