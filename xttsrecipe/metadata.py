@@ -7,9 +7,9 @@ weights_only.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 from .errors import Problem
@@ -98,12 +98,15 @@ def _mean_loss(recipe: Recipe, headers: Sequence[Header]) -> float | dict[str, f
 
 def _weighted(values: Sequence[Any], weights: Sequence[float]) -> float | None:
     """The weighted mean of those values that are finite numbers; None where that means nothing."""
-    pairs = [(float(value), weight) for value, weight in zip(values, weights, strict=True) if _is_number(value)]
-    total = math.fsum(weight for _, weight in pairs)
-    if not pairs or total <= 0:  # only negative weights, or none
+    pairs = [(value, Fraction(weight)) for value, weight in zip(values, weights, strict=True) if _is_number(value)]
+    total = sum(weight for _, weight in pairs)
+    if total <= 0:  # no value, or only negative weights
         return None
-    mean = sum(value * weight for value, weight in pairs) / total
-    return mean if math.isfinite(mean) else None
+    try:
+        # Exact, then rounded once: the mean of equal losses is that loss, however small.
+        return float(sum(Fraction(value) * weight for value, weight in pairs) / total)
+    except OverflowError:
+        return None
 
 
 def _is_number(value: Any) -> bool:

@@ -14,7 +14,7 @@ from .checkpoints import safetensors
 from .errors import Problem, RecipeError
 from .metadata import OutputMetadata, architecture_problems, merge_metadata
 from .recipe import Recipe
-from .rules import deciding_rules, rule_problems
+from .rules import deciding_rules, idle_rule_problems
 from .specs import Header, StoredTensor
 from .steps import Step, StepBuilder
 from .xtts import TRAINER_PREFIX, generation
@@ -65,11 +65,12 @@ def make_plan(recipe: Recipe, headers: Sequence[Header]) -> Plan:
         raise RecipeError(problems)  # different networks differ in hundreds of shapes; the reason says it all
     problems += architecture_problems(recipe, headers)
     keys = list(dict.fromkeys(key for header in headers for key in header.tensors))
-    problems += rule_problems(recipe, keys)
+    decided = deciding_rules(recipe, keys)
+    problems += idle_rule_problems(recipe, decided)
     layout = _layout(headers)
     prefix = TRAINER_PREFIX if layout in ("trainer", "shrunk") else ""
     builder = StepBuilder(recipe, headers, prefix)
-    steps = [step for key, rule in deciding_rules(recipe, keys).items() if (step := builder.step(key, rule))]
+    steps = [step for key, rule in decided.items() if (step := builder.step(key, rule))]
     problems += builder.problems()
     if prefix:
         steps += builder.training_only(recipe.metadata_from or 0)

@@ -100,6 +100,15 @@ class Recipe:
     text: str
     settings: tuple[str, ...]
 
+    @property
+    def source_names(self) -> list[str]:
+        """What the recipe calls its sources, in its order."""
+        return [source.name for source in self.sources]
+
+    def decision_of(self, pattern: str | None) -> Take | Merge:
+        """What the rule with this pattern says; for None, what the global weights say."""
+        return next((rule.decision for rule in self.rules if rule.pattern == pattern), self.default)
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:

@@ -25,7 +25,11 @@ def deciding_rules(recipe: Recipe, keys: Collection[str]) -> Mapping[str, Rule |
 
 def rule_problems(recipe: Recipe, keys: Collection[str]) -> list[Problem]:
     """One problem for every rule that decides none of ``keys``, with what it might have meant."""
-    decided = deciding_rules(recipe, keys)
+    return idle_rule_problems(recipe, deciding_rules(recipe, keys))
+
+
+def idle_rule_problems(recipe: Recipe, decided: Mapping[str, Rule | None]) -> list[Problem]:
+    """``rule_problems`` where it is known which rule decides each key."""
     deciding = set(decided.values())
     return [_problem(rule, decided) for rule in recipe.rules if rule not in deciding]
 

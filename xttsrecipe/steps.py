@@ -46,7 +46,7 @@ class StepBuilder:
     def __init__(self, recipe: Recipe, headers: Sequence[Header], prefix: str) -> None:
         self._recipe = recipe
         self._headers = headers
-        self._names = [source.name for source in recipe.sources]
+        self._names = recipe.source_names
         self._prefix = prefix
         # By what is wrong and the rule that decided: the keys, each with the facts.
         self._misfits: dict[tuple[str, Rule | None], dict[str, str]] = {}

@@ -171,7 +171,8 @@ class _Reader:
                 return model, True
             if _has_tensors(top):
                 return top, False
-            found = f"a dict of {', '.join(_named(key).strip(chr(39)) for key in list(top)[:6]) or 'nothing'}"
+            names = [key if isinstance(key, str) else _named(key) for key in list(top)[:6]]
+            found = f"a dict of {', '.join(names) or 'nothing'}"
         elif isinstance(top, Record):
             found = f"a pickled {top.class_name} object"
         elif isinstance(top, PickledTensor):

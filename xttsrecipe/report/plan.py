@@ -63,10 +63,9 @@ def training_text(header: Header) -> str:
 
 def _decisions(plan: Plan) -> str:
     rows = [["decided by", "tensors", "parameters", "bytes", "how"]]
-    decisions: dict[str | None, Take | Merge] = {rule.pattern: rule.decision for rule in plan.recipe.rules}
     for pattern, steps in rules_of(plan).items():
         label = "global weights" if pattern is None else f'"{pattern}"'
-        rows.append([f"  {label}", *_amounts(steps), decision_text(decisions.get(pattern, plan.recipe.default), plan)])
+        rows.append([f"  {label}", *_amounts(steps), decision_text(plan.recipe.decision_of(pattern), plan)])
     carried = [step for step in plan.steps if step.method == "carried"]
     if carried:
         rows.append(
@@ -95,7 +94,7 @@ def _amounts(steps: Sequence[Step]) -> list[str]:
 
 def decision_text(decision: Take | Merge, plan: Plan) -> str:
     """What a rule or the global weights say: ``from news``, ``linear: news 0.6, audiobook 0.4``."""
-    names = [source.name for source in plan.recipe.sources]
+    names = plan.recipe.source_names
     if isinstance(decision, Take):
         return f"from {names[decision.source]}"
     return f"{decision.method.name}: {weights_text(names, decision.weights)}"

@@ -29,13 +29,9 @@ def plan_json(plan: Plan) -> str:
             "output": _output(plan),
             "memory": plan.memory,
             "notes": list(plan.notes),
-            "keys": [_step(step, _names(plan)) for step in plan.steps],
+            "keys": [_step(step, plan.recipe.source_names) for step in plan.steps],
         }
     )
-
-
-def _names(plan: Plan) -> list[str]:
-    return [source.name for source in plan.recipe.sources]
 
 
 def _source(source: Source, header: Header) -> dict[str, Any]:
@@ -54,11 +50,10 @@ def _source(source: Source, header: Header) -> dict[str, Any]:
 
 def _rules(plan: Plan) -> list[dict[str, Any]]:
     """One entry per rule in the recipe's order, and last, with pattern null, what the global weights decide."""
-    decisions: dict[str | None, Take | Merge] = {rule.pattern: rule.decision for rule in plan.recipe.rules}
     return [
         {
             "pattern": pattern,
-            "decision": _decision(decisions.get(pattern, plan.recipe.default), _names(plan)),
+            "decision": _decision(plan.recipe.decision_of(pattern), plan.recipe.source_names),
             "tensors": len(steps),
             "parameters": sum(step.spec.numel for step in steps),
             "bytes": sum(step.spec.nbytes for step in steps),
@@ -84,7 +79,7 @@ def _output(plan: Plan) -> dict[str, Any]:
         "bytes": plan.nbytes,
         "disk": plan.disk,
         "metadata": {name: value for name, value in metadata.entries.items() if name not in ("config", PROVENANCE)},
-        "config_from": None if metadata.config_from is None else _names(plan)[metadata.config_from],
+        "config_from": None if metadata.config_from is None else plan.recipe.source_names[metadata.config_from],
     }
 
 

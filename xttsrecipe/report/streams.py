@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+from collections.abc import Iterator
 
 from ..errors import OutputError, Problem
 
@@ -19,27 +21,25 @@ def say(text: str) -> None:
 
 def show(text: str) -> None:
     """Results. Raises BrokenPipeError where the reader has seen enough, OutputError where they cannot be written."""
-    try:
+    with _showing():
         sys.stdout.write(text)
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise _cannot_show(error) from error
 
 
 def finish() -> None:
     """See that all results are out; raises as ``show`` does."""
-    try:
+    with _showing():
         sys.stdout.flush()
+
+
+@contextlib.contextmanager
+def _showing() -> Iterator[None]:
+    try:
+        yield
     except BrokenPipeError:
         raise
     except OSError as error:
-        raise _cannot_show(error) from error
-
-
-def _cannot_show(error: OSError) -> OutputError:
-    discard(sys.stdout.fileno())
-    return OutputError(Problem(f"the results cannot be written to stdout: {error.strerror or error}"))
+        discard(sys.stdout.fileno())
+        raise OutputError(Problem(f"the results cannot be written to stdout: {error.strerror or error}")) from error
 
 
 def discard(descriptor: int) -> None:
