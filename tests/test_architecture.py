@@ -19,11 +19,14 @@ ROOT = "xttsrecipe"
 # each other, without cycles. A package stands for all its modules.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "version", "specs"),
-    ("yaml_syntax", "patterns", "positional", "torch_dtypes"),
+    ("yaml_syntax", "patterns", "positional", "torch_dtypes", "vocabulary"),
     ("document", "xtts"),
-    ("schema", "checkpoints", "methods"),
+    ("schema", "checkpoints", "methods", "settings"),
     ("recipe",),
-    ("rules", "metadata", "steps"),
+    ("rules", "sources", "text_rows"),
+    ("steps", "text_tokens"),
+    ("metadata",),
+    ("companions",),
     ("plan",),
     ("preflight", "gather", "writers", "report"),
     ("execute",),

@@ -310,4 +310,4 @@ def test_metadata_survives_a_second_merge(suffix: str, tmp_path: Path) -> None:
 
 
 def test_text_stays_as_it_is_in_safetensors() -> None:
-    assert OutputMetadata({"config": "plain text"}, 0, ()).as_text() == {"format": "pt", "config": "plain text"}
+    assert OutputMetadata({"config": "plain text"}, 0, (), ()).as_text() == {"format": "pt", "config": "plain text"}

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from xttsrecipe.api import load_recipe
 from xttsrecipe.document import join_path
 from xttsrecipe.errors import Problem, RecipeError
-from xttsrecipe.recipe import Merge, Method, Recipe, Take, output_setting, parse_setting
+from xttsrecipe.recipe import Merge, Method, Recipe, Take
+from xttsrecipe.settings import output_setting, parse_setting
 from xttsrecipe.recipe import load_recipe as read_recipe
 from xttsrecipe.specs import DType
 
@@ -391,7 +392,7 @@ def test_the_suffix_says_the_format_in_any_case(folder: Path, suffix: str, forma
     assert (output.format, output.path.name) == (format_, f"v1.0{suffix}")
 
 
-@pytest.mark.parametrize("path", [".pth", "a/.pt", '"out.pth\\n"', "out", "out.bin", "out.pth/", "out.pth.gz", "pth"])
+@pytest.mark.parametrize("path", [".pth", "a/.pt", '"out.pth\\n"', "out", "out.bin", "out.pth.gz", "pth"])
 def test_an_output_without_a_known_suffix_is_an_error(folder: Path, path: str) -> None:
     assert only_problem(folder, f"checkpoints: {{a: a.pth}}\noutput: {{path: {path}}}").what.startswith("output.path: ")
 
@@ -618,7 +619,7 @@ def test_an_output_given_on_the_command_line_is_relative_to_the_current_folder(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     path = write_recipe(folder, BASE)
-    recipe = read_recipe(path, [parse_setting("output.path=/ignored.pth"), output_setting(Path("m=1.safetensors"))])
+    recipe = read_recipe(path, [parse_setting("output.path=/ignored.pth"), output_setting("m=1.safetensors")])
     assert (recipe.output.path, recipe.output.format) == (tmp_path / "m=1.safetensors", "safetensors")
     assert recipe.settings == ()
 
@@ -626,7 +627,7 @@ def test_an_output_given_on_the_command_line_is_relative_to_the_current_folder(
 @pytest.mark.parametrize("name", ["merged", "merged.bin"])
 def test_a_problem_with_an_output_given_on_the_command_line_is_told_there(folder: Path, name: str) -> None:
     with pytest.raises(RecipeError) as caught:
-        read_recipe(write_recipe(folder, BASE), [output_setting(Path(name))])
+        read_recipe(write_recipe(folder, BASE), [output_setting(name)])
     (problem,) = caught.value.problems
     assert problem.what.startswith("output.path: ")
     assert str(problem.where) == f"-o {name}"

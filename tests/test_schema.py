@@ -64,7 +64,8 @@ def test_the_schema_is_draft_07() -> None:
 
 def test_the_fields_are_the_documented_ones() -> None:
     assert list(SCHEMA["properties"]) == [
-        "name", "description", "checkpoints", "weights", "normalize", "method", "overrides", "metadata", "output",
+        "name", "description", "checkpoints", "weights", "normalize", "method", "overrides", "vocabulary",
+        "companions", "metadata", "output",
     ]  # fmt: skip
 
 
@@ -89,7 +90,8 @@ def test_every_example_and_default_is_allowed_by_its_own_schema(path: str, examp
 
 @pytest.mark.parametrize("path", [path for path, schema in ALL.items() if "properties" in schema])
 def test_every_object_with_fields_refuses_others(path: str) -> None:
-    assert ALL[path]["additionalProperties"] is False
+    # Beside vocabulary.order stand the names of checkpoints, which recipe checks.
+    assert (ALL[path]["additionalProperties"] is False) == (path != "#/properties/vocabulary")
     assert set(ALL[path].get("required", ())) <= set(ALL[path]["properties"])
 
 
@@ -130,7 +132,7 @@ def test_a_document_that_the_schema_allows_has_no_problems() -> None:
         (BASE + "metadata: {form: news}", "metadata: no field named 'form'; did you mean 'from'?", (3, 12, 4), "one"),
         (
             "checkpoints: {a: a.pth}\noutput: {path: o.pth, dytpe: keep}",
-            "output: no field named 'dytpe'; did you mean 'dtype'?", (2, 23, 5), "one of path, dtype",
+            "output: no field named 'dytpe'; did you mean 'dtype'?", (2, 23, 5), "one of path, layout, dtype",
         ),
         (
             BASE + "overrides:\n  '*x*': {form: news}",
@@ -217,9 +219,9 @@ def test_what_must_not_be_empty_is_said_to_be(text: str, what: str) -> None:
         ("output: {path: out.bin}\ncheckpoints: {a: a.pth}", "output.path: 'out.bin' does not work as a path", 16),
         ("output: {path: pth}\ncheckpoints: {a: a.pth}", "output.path: 'pth' does not work as a path", 16),
         ("metadata: {from: 'a b'}\n" + BASE, "metadata.from: 'a b' does not work as a checkpoint name", 18),
-        ("overrides: {'*x*': news}\n" + BASE, "overrides.\"*x*\": 'news' does not work as a decision in short", 20),
-        ("overrides: {'*x*': from}\n" + BASE, "overrides.\"*x*\": 'from' does not work as a decision in short", 20),
-        ("overrides: {'*x*': from a b}\n" + BASE, "overrides.\"*x*\": 'from a b' does not work as a decision", 20),
+        ("overrides: {'*x*': news}\n" + BASE, "overrides.\"*x*\": 'news' does not work as a choice of a checkpoint", 20),
+        ("overrides: {'*x*': from}\n" + BASE, "overrides.\"*x*\": 'from' does not work as a choice of a checkpoint", 20),
+        ("overrides: {'*x*': from a b}\n" + BASE, "overrides.\"*x*\": 'from a b' does not work as a choice of a checkpoint", 20),
     ],
 )
 def test_text_of_another_form_says_what_form_is_meant(text: str, what: str, column: int) -> None:

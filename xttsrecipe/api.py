@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,13 +22,13 @@ from typing import TYPE_CHECKING
 from . import checkpoints, plan, preflight, recipe
 from .errors import CheckpointError, Problem, XttsRecipeError
 from .plan import Plan
-from .recipe import Recipe, Source
+from .recipe import Recipe
+from .settings import output_setting, parse_setting
+from .sources import open_sources
 from .specs import Header
 
 if TYPE_CHECKING:
     from .execute import Summary
-
-_RELATIVE = "paths in a recipe are relative to the recipe's folder; --set checkpoints.NAME=PATH names another place"
 
 
 def load_recipe(
@@ -37,13 +36,13 @@ def load_recipe(
 ) -> Recipe:
     """The recipe in a YAML file, checked against schema and semantics; opens no checkpoint.
 
-    ``settings`` change fields first, each ``FIELD=VALUE`` as after ``--set``, and ``output`` the output's path; file
-    names in them are relative to the current folder. Raises RecipeError with every problem found, ValueError for a
-    setting that is not of that form.
+    ``settings`` change fields first, each ``FIELD=VALUE`` as after ``--set``, and ``output`` the output's path (a model
+    directory if it ends in / or is a folder); file names in them are relative to the current folder. Raises
+    RecipeError with every problem found, ValueError for a setting that is not of that form.
     """
-    changes = [recipe.parse_setting(text) for text in settings]
+    changes = [parse_setting(text) for text in settings]
     if output is not None:
-        changes.append(recipe.output_setting(Path(output)))
+        changes.append(output_setting(os.fspath(output)))
     return recipe.load_recipe(Path(path), changes)
 
 
@@ -74,26 +73,7 @@ def make_plan(recipe: Recipe) -> Plan:
 
     Raises CheckpointError for sources that cannot be read, RecipeError where recipe and checkpoints do not fit.
     """
-    return plan.make_plan(recipe, source_headers(recipe.sources))
-
-
-def source_headers(
-    sources: Sequence[Source], open_checkpoint: Callable[[Path], Header] = checkpoints.open_checkpoint
-) -> list[Header]:
-    """The headers of sources, in their order. Raises CheckpointError for all that cannot be read, together."""
-    headers: list[Header] = []
-    problems: list[Problem] = []
-    for source in sources:
-        try:
-            headers.append(open_checkpoint(source.path))
-        except CheckpointError as error:
-            for problem in error.problems:
-                hint = problem.hint or (None if os.path.exists(source.path) else _RELATIVE)  # noqa: PTH110 # never raises
-                # "FILE: is empty" becomes "FILE: source 'news' is empty".
-                problems.append(replace(problem, what=f"source {source.name!r} {problem.what}", hint=hint))
-    if problems:
-        raise CheckpointError(problems)
-    return headers
+    return plan.make_plan(recipe, open_sources(recipe.sources))
 
 
 def run(what: Plan | Recipe, force: bool = False, on_bytes: Callable[[int], None] = lambda count: None) -> Summary:

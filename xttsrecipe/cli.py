@@ -20,15 +20,15 @@ from . import api, preflight, validation
 from .errors import ExitCode, Location, OutputError, Problem, XttsRecipeError
 from .patterns import PatternError
 from .plan import Plan
-from .recipe import parse_setting
 from .report import inspection
 from .report import plan as plan_report
 from .report.layout import counted, printable, size_text
 from .report.plan_json import plan_json
-from .report.problems import problem_text, problems_text, relative
+from .report.problems import place_text, problem_text, problems_text, relative
 from .report.progress import progress
 from .report.streams import discard, finish, say, show
 from .schema import schema_text
+from .settings import parse_setting
 from .starter import starter_recipe
 from .version import __version__
 
@@ -104,21 +104,21 @@ Settings = Annotated[
         show_default=False,
     ),
 ]
-OutputFile = Annotated[
-    Path | None,
+# Text, not a Path, which would lose the / that a directory's name ends in.
+OutputPath = Annotated[
+    str | None,
     typer.Option(
         "--output",
         "-o",
-        metavar="FILE",
-        help="Write here instead of the recipe's output.path.",
+        metavar="PATH",
+        help="Write here instead of the recipe's output.path; a name that ends in / is a model directory.",
         show_default=False,
-        readable=False,
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
 
-def _planned(recipe: Path, settings: list[str], output: Path | None) -> Plan:
+def _planned(recipe: Path, settings: list[str], output: str | None) -> Plan:
     try:
         for setting in settings:
             parse_setting(setting)
@@ -131,7 +131,7 @@ def _planned(recipe: Path, settings: list[str], output: Path | None) -> Plan:
 def run(
     recipe: RecipeFile,
     set_: Settings = [],  # noqa: B006
-    output: OutputFile = None,
+    output: OutputPath = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace an existing output that xttsrecipe did not make. Never an input.")
     ] = False,
@@ -144,19 +144,22 @@ def run(
     plan = _planned(recipe, set_, output)
     for note in plan.notes:
         say(f"note: {printable(note)}\n")
+    for warning in plan.warnings:
+        say(f"warning: {printable(warning)}\n")
     preflight.check(plan, force)
     with progress(plan.nbytes) as on_bytes:
         summary = api.execute_plan(plan, on_bytes)
     rate = size_text(int(summary.nbytes / max(summary.seconds, 1e-9)))
     amount = f"{counted(summary.tensors, 'tensor')}, {size_text(summary.nbytes)} in {summary.seconds:.1f} s ({rate}/s)"
-    show(f"{relative(summary.output)}: {amount}\n")
+    beside = f", with {', '.join(companion.name for companion in plan.companions)}" if plan.companions else ""
+    show(f"{place_text(summary.output, plan.recipe.output.is_directory)}: {amount}{beside}\n")
 
 
 @_verb
 def plan(
     recipe: RecipeFile,
     set_: Settings = [],  # noqa: B006
-    output: OutputFile = None,
+    output: OutputPath = None,
     keys: Annotated[bool, typer.Option("--keys", help="List every tensor with its shape, rule and weights.")] = False,
     json: Json = False,
 ) -> None:
@@ -206,7 +209,7 @@ def validate(
 def inspect(
     checkpoint: Annotated[
         Path,
-        typer.Argument(metavar="CHECKPOINT", help="A .pth, .pt or .safetensors file."),
+        typer.Argument(metavar="CHECKPOINT", help="A .pth, .pt or .safetensors file, or a model directory."),
     ],
     keys: Annotated[
         str | None,
@@ -242,7 +245,7 @@ def inspect(
 def init(
     checkpoints: Annotated[
         list[Path],
-        _argument(metavar="CHECKPOINT...", help="The checkpoints to merge."),
+        _argument(metavar="CHECKPOINT...", help="The checkpoints to merge: files or model directories."),
     ],
     output: Annotated[
         Path | None,

@@ -29,7 +29,7 @@ from .positional import read_at
 from .specs import DType, FileStamp, Header, StoredTensor
 from .steps import Step
 from .torch_dtypes import torch_dtype
-from .writers import atomic_output, open_writer, writing
+from .writers import open_output, open_writer, writing
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def execute(plan: Plan, on_bytes: Callable[[int], None] = lambda count: None) ->
     with ExitStack() as stack, torch.inference_mode(), _one_thread():
         sources = [stack.enter_context(_OpenSource(header)) for header in plan.headers]
         lane = _Lane()
-        with atomic_output(output) as file:
+        with open_output(plan) as file:
             with writing(output):
                 writer = open_writer(plan, file)
             for step in plan.steps:
@@ -178,32 +178,36 @@ def _pieces_of(step: Step, sources: Sequence[_OpenSource], lane: _Lane) -> Itera
         _Input(tensor, sources[source], lane, index)
         for index, (source, tensor) in enumerate(zip(step.sources, step.inputs, strict=True))
     ]
-    for start, stop in _ranges(step):
-        merged = _merged(step, [tensor.read(start, stop) for tensor in inputs], lane)
-        result, data = lane.tensor(("write", 0), stop - start, step.spec.dtype)
-        result.copy_(merged)
-        if merged.dtype != result.dtype and step.spec.dtype in (DType.FLOAT16, DType.BFLOAT16):
-            # Which NaN a conversion gives depends on the processor.
-            result.masked_fill_(merged.isnan(), math.nan)
-        yield step.name, start * step.spec.dtype.itemsize, data
+    for segment in step.segments:
+        for start, stop in _ranges(step, segment.count):
+            pieces = [
+                inputs[index].read(first + start, first + stop)
+                for index, first in zip(segment.inputs, segment.starts, strict=True)
+            ]
+            merged = _merged(step, pieces, segment.weights, lane)
+            result, data = lane.tensor(("write", 0), stop - start, step.spec.dtype)
+            result.copy_(merged)
+            if merged.dtype != result.dtype and step.spec.dtype in (DType.FLOAT16, DType.BFLOAT16):
+                # Which NaN a conversion gives depends on the processor.
+                result.masked_fill_(merged.isnan(), math.nan)
+            yield step.name, (segment.start + start) * step.spec.dtype.itemsize, data
 
 
-def _ranges(step: Step) -> Iterator[tuple[int, int]]:
-    """The elements of a tensor piece by piece; all at once where the method needs it whole."""
-    numel = step.spec.numel
+def _ranges(step: Step, count: int) -> Iterator[tuple[int, int]]:
+    """The elements of a segment piece by piece; all at once where the method needs them whole."""
     size = piece_elements(step)
     if step.method in METHODS and not METHODS[step.method].elementwise:
-        size = max(numel, 1)
-    for start in range(0, numel, size):
-        yield start, min(start + size, numel)
+        size = max(count, 1)
+    for start in range(0, count, size):
+        yield start, min(start + size, count)
 
 
-def _merged(step: Step, pieces: Sequence[torch.Tensor], lane: _Lane) -> torch.Tensor:
+def _merged(step: Step, pieces: Sequence[torch.Tensor], weights: Sequence[float], lane: _Lane) -> torch.Tensor:
     first = pieces[0]
     # Fine-tunes of one parent share most of it: what is equal everywhere stays as it is, bit for bit, NaN included.
     if all(piece.dtype == first.dtype and torch.equal(_bits(piece), _bits(first)) for piece in pieces[1:]):
         return first
-    return METHODS[step.method].combine(_widened(step, pieces, lane), step.weights)
+    return METHODS[step.method].combine(_widened(step, pieces, lane), weights)
 
 
 def _bits(piece: torch.Tensor) -> torch.Tensor:

@@ -15,25 +15,35 @@ from typing import Any
 from .errors import Problem
 from .recipe import Recipe
 from .specs import Header
+from .text_tokens import TextTokens, with_text_tokens
 from .version import __version__
 from .xtts import architecture
 
 PROVENANCE = "xttsrecipe"
 
+TRAINING = ("step", "epoch", "model_loss")
 # What a merge keeps of a trainer's file beside the model; the rest has no meaning after it.
-_MERGED_ENTRIES = ("config", "step", "epoch", "model_loss")
+_MERGED_ENTRIES = ("config", *TRAINING)
 
 
 @dataclass(frozen=True, slots=True)
 class OutputMetadata:
     """The output's entries beside the model, as plain data, and remarks on how they came about.
 
-    ``config_from``: index of the source that the config comes from; None where no source has one.
+    ``config_from``: index of the source that the config comes from; None where no source has one. ``notes`` are for
+    who wants to know, ``warnings`` for everyone.
     """
 
     entries: Mapping[str, Any]
     config_from: int | None
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def config(self) -> Mapping[str, Any] | None:
+        """The config as data, where it is data."""
+        config = self.entries.get("config")
+        return config if isinstance(config, Mapping) else None
 
     def as_text(self) -> dict[str, str]:
         """The same entries as safetensors' ``__metadata__`` wants them: text to text, structures as JSON."""
@@ -44,22 +54,53 @@ def _json(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=True, sort_keys=False)
 
 
-def merge_metadata(recipe: Recipe, headers: Sequence[Header]) -> OutputMetadata:
-    """Config from one source, the largest step and epoch, model_loss as the weighted mean of those that have it."""
+def training_of(entries: Mapping[str, Any]) -> Mapping[str, Any]:
+    """step, epoch and model_loss of a checkpoint: at top level, or where a release layout keeps them."""
+    made = entries.get(PROVENANCE)
+    kept = made.get("training") if isinstance(made, Mapping) else None
+    found = {**(kept if isinstance(kept, Mapping) else {}), **entries}
+    return {name: found[name] for name in TRAINING if found.get(name) is not None}
+
+
+def merge_metadata(
+    recipe: Recipe, headers: Sequence[Header], layout: str, tokens: Mapping[int, TextTokens]
+) -> OutputMetadata:
+    """Config from one source, the largest step and epoch, model_loss as the weighted mean of those that have it.
+
+    ``tokens``: for sources (by index) whose config does not fit the output's text tensors, what does.
+    """
     notes: list[str] = []
     entries: dict[str, Any] = {}
     config_from = _config_source(recipe, headers, notes)
     if config_from is not None:
-        entries["config"] = headers[config_from].entries["config"]
+        entries["config"] = with_text_tokens(headers[config_from].entries["config"], tokens.get(config_from))
+    training = _merged_training(recipe, headers)
+    made = _provenance(recipe, headers)
+    warnings = []
+    if layout == "release" and recipe.output.layout == "release":
+        entries[PROVENANCE] = {**made, "training": training} if training else made
+    else:
+        entries |= {**training, PROVENANCE: made}
+        if layout == "release" and recipe.output.format == "torch zip" and training:
+            warnings.append(
+                f"{', '.join(training)} stay at top level of a release-layout file: given to the trainer as "
+                "restore_path it would train from scratch without a word; use it as xtts_checkpoint, or write "
+                "'layout: release' or 'layout: trainer' under output"
+            )
+    return OutputMetadata(entries, config_from, tuple(notes), tuple(warnings))
+
+
+def _merged_training(recipe: Recipe, headers: Sequence[Header]) -> dict[str, Any]:
+    found = [training_of(header.entries) for header in headers]
+    training: dict[str, Any] = {}
     for name in ("step", "epoch"):
-        values = [value for header in headers if (value := _count(header.entries.get(name))) is not None]
+        values = [value for entries in found if (value := _count(entries.get(name))) is not None]
         if values:
-            entries[name] = max(values)
-    loss = _mean_loss(recipe, headers)
+            training[name] = max(values)
+    loss = _mean_loss(recipe, [entries.get("model_loss") for entries in found])
     if loss is not None:
-        entries["model_loss"] = loss
-    entries[PROVENANCE] = _provenance(recipe, headers)
-    return OutputMetadata(entries, config_from, tuple(notes))
+        training["model_loss"] = loss
+    return training
 
 
 def _config_source(recipe: Recipe, headers: Sequence[Header], notes: list[str]) -> int | None:
@@ -84,9 +125,8 @@ def _count(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _mean_loss(recipe: Recipe, headers: Sequence[Header]) -> float | dict[str, float | None] | None:
+def _mean_loss(recipe: Recipe, losses: Sequence[Any]) -> float | dict[str, float | None] | None:
     """A number, or a dict of train_loss and eval_loss: what the trainer knows. Any other dict would end its run."""
-    losses = [header.entries.get("model_loss") for header in headers]
     weights = recipe.default.weights
     if not any(isinstance(loss, Mapping) for loss in losses):
         return _weighted(losses, weights)

@@ -9,15 +9,19 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from .checkpoints import safetensors
-from .errors import Problem, RecipeError
+from .companions import Companion, plan_companions
+from .errors import Problem, RecipeError, listed
 from .metadata import OutputMetadata, architecture_problems, merge_metadata
 from .recipe import Recipe
 from .rules import deciding_rules, idle_rule_problems
 from .specs import Header, StoredTensor
 from .steps import Step, StepBuilder
-from .xtts import TRAINER_PREFIX, generation
+from .text_rows import OutputVocabulary
+from .text_tokens import text_tokens
+from .xtts import MODEL_FILES, TEXT_ROWS, TRAINER_PREFIX, generation
 
 # Tensors are read, merged and written in pieces of so many bytes, in the widest type they pass through: a few fit a
 # processor's cache. With more sources than four the pieces shrink, so that all together stay within four.
@@ -39,8 +43,9 @@ _CONTAINER_BYTES_PER_TENSOR = 512
 class Plan:
     """What a run will do. ``layout``: release, trainer, shrunk, or plain where the sources are not XTTS.
 
-    ``memory``: peak resident bytes, estimated from above; ``disk``: bytes of the output, likewise. ``notes``: what
-    a reader should know though it is no error.
+    ``companions``: files written with the model. ``vocabulary``: what the rows of the output mean, where that is known.
+    ``memory``: peak resident bytes, estimated from above; ``disk``: bytes of the output, likewise. ``notes``: what a
+    reader should know though it is no error; ``warnings``: what everyone should, also who only runs it.
     """
 
     recipe: Recipe
@@ -48,9 +53,18 @@ class Plan:
     steps: tuple[Step, ...]
     metadata: OutputMetadata
     layout: str
+    companions: tuple[Companion, ...]
+    vocabulary: OutputVocabulary | None
     memory: int
     disk: int
     notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    @property
+    def model_path(self) -> Path:
+        """The file that the tensors are written to."""
+        output = self.recipe.output
+        return output.path / MODEL_FILES[0] if output.is_directory else output.path
 
     @property
     def nbytes(self) -> int:
@@ -67,26 +81,37 @@ def make_plan(recipe: Recipe, headers: Sequence[Header]) -> Plan:
     keys = list(dict.fromkeys(key for header in headers for key in header.tensors))
     decided = deciding_rules(recipe, keys)
     problems += idle_rule_problems(recipe, decided)
-    layout = _layout(headers)
+    problems += _layout_problems(recipe, headers)
+    layout = _layout(recipe, headers)
     prefix = TRAINER_PREFIX if layout in ("trainer", "shrunk") else ""
     builder = StepBuilder(recipe, headers, prefix)
     steps = [step for key, rule in decided.items() if (step := builder.step(key, rule))]
+    vocabulary = builder.output_vocabulary(steps)
     problems += builder.problems()
-    if prefix:
-        steps += builder.training_only(recipe.metadata_from or 0)
+    carrier = _carrier(recipe, headers) if prefix else None
+    if carrier is not None:
+        steps += builder.training_only(carrier)
     problems += _format_problems(recipe, steps)
     if problems:
         raise RecipeError(problems)
-    metadata = merge_metadata(recipe, headers)
+    text = next((step for step in steps if step.key in TEXT_ROWS), None)
+    tokens = text_tokens(headers, text.sources, text.spec.shape[0], vocabulary) if text else {}
+    metadata = merge_metadata(recipe, headers, layout, tokens)
+    companions = plan_companions(recipe, headers, steps, metadata, vocabulary, tokens)
+    if companions.problems:
+        raise RecipeError(companions.problems)
     return Plan(
         recipe=recipe,
         headers=tuple(headers),
         steps=tuple(steps),
         metadata=metadata,
         layout=layout,
+        companions=companions.files,
+        vocabulary=vocabulary,
         memory=_memory(steps, headers),
-        disk=_disk(steps, metadata),
+        disk=_disk(steps, metadata, companions.files),
         notes=(*metadata.notes, *_notes(recipe, headers, layout)),
+        warnings=(*metadata.warnings, *_carrier_warnings(recipe, headers, layout, carrier), *companions.warnings),
     )
 
 
@@ -122,11 +147,52 @@ def _format_problems(recipe: Recipe, steps: Sequence[Step]) -> Iterator[Problem]
             yield Problem(f"safetensors has no place for {step.name!r}", recipe.output.where, hint="write a .pth file")
 
 
-def _layout(headers: Sequence[Header]) -> str:
-    """The layout that all sources share, else release; a bare state dict becomes release, which clients load."""
+def _layout_problems(recipe: Recipe, headers: Sequence[Header]) -> Iterator[Problem]:
+    """Layouts are XTTS's: other checkpoints keep theirs, and a model directory is what the XTTS client loads."""
+    if all(header.layout != "plain" for header in headers):
+        return
+    output = recipe.output
+    if output.layout != "preserve":
+        what = f"there is no {output.layout} layout of a checkpoint that is not XTTS"
+        yield Problem(what, output.where, hint="remove output.layout")
+    if output.is_directory:
+        what = "a model directory is what the XTTS client loads, and the sources are not XTTS"
+        yield Problem(what, output.where, hint="write to a .pth or .safetensors file")
+
+
+def _layout(recipe: Recipe, headers: Sequence[Header]) -> str:
+    """What the recipe says, else the layout that all sources share, else release.
+
+    A bare state dict becomes release, which clients load.
+    """
+    if recipe.output.layout != "preserve":
+        return recipe.output.layout
     layouts = {header.layout for header in headers}
     shared = layouts.pop() if len(layouts) == 1 else "release"
     return "release" if shared == "bare" else shared
+
+
+def _carrier(recipe: Recipe, headers: Sequence[Header]) -> int | None:
+    """The source whose training-only tensors the output carries: the one named, else the first that has them."""
+    if recipe.metadata_from is not None:
+        return recipe.metadata_from
+    return next((index for index, header in enumerate(headers) if header.training_only), None)
+
+
+def _carrier_warnings(recipe: Recipe, headers: Sequence[Header], layout: str, carrier: int | None) -> Iterator[str]:
+    if layout != "trainer":
+        return
+    having = [name for name, header in zip(recipe.source_names, headers, strict=True) if header.training_only]
+    if not having:
+        yield (
+            "no source has training-only tensors (dvae, spectrograms): the output has none, and the trainer takes them "
+            "from dvae_checkpoint and mel_norm_file when it resumes"
+        )
+    elif carrier is not None and not headers[carrier].training_only:
+        yield (
+            f"metadata.from names {recipe.source_names[carrier]}, which has no training-only tensors: the output has "
+            f"none; {listed(having)} would give them"
+        )
 
 
 def piece_elements(step: Step) -> int:
@@ -145,12 +211,15 @@ def _memory(steps: Sequence[Step], headers: Sequence[Header]) -> int:
     return _IMPORT_BYTES + buffers + scattered + tensors * _BYTES_PER_TENSOR
 
 
-def _disk(steps: Sequence[Step], metadata: OutputMetadata) -> int:
-    """Bytes of the output, from above: tensors, what the container adds to each, metadata as text or pickled."""
+def _disk(steps: Sequence[Step], metadata: OutputMetadata, companions: Sequence[Companion]) -> int:
+    """Bytes of the output, from above: tensors, what the container adds to each, metadata as text or pickled, and the
+    files beside the model.
+    """
     names = sum(len(step.name.encode("utf-8", "surrogatepass")) for step in steps)
     entries = sum(len(text.encode("utf-8", "surrogatepass")) for text in metadata.as_text().values())
     container = _CONTAINER_BYTES_PER_TENSOR * len(steps) + 6 * names + 4 * entries + (1 << 16)
-    return container + sum(step.spec.nbytes for step in steps)
+    beside = sum(companion.nbytes for companion in companions)
+    return container + sum(step.spec.nbytes for step in steps) + beside
 
 
 def _gathered(tensor: StoredTensor) -> int:

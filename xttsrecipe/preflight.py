@@ -14,6 +14,7 @@ from .checkpoints import open_checkpoint
 from .errors import CheckpointError, Location, OutputError, Problem
 from .metadata import PROVENANCE
 from .plan import Plan
+from .xtts import COMPANION_FILES, MODEL_FILES
 
 _READ_BYTES = 1 << 20
 
@@ -33,35 +34,97 @@ def output_problems(plan: Plan, force: bool = False) -> Iterator[Problem]:
     """Why this plan's output must not be written; reads headers only."""
     output = plan.recipe.output.path
     try:
-        yield from _refusals(plan, output, force)
+        yield from _refusals(plan, force)
         yield from _space_problems(plan, output)
     except OSError as error:  # a name too long, a link that leads to itself
         yield _refused(output, f"cannot be written: {error.strerror or error}", hint="choose another place with -o")
 
 
-def _refusals(plan: Plan, output: Path, force: bool) -> Iterator[Problem]:
+def _refusals(plan: Plan, force: bool) -> Iterator[Problem]:
+    output = plan.recipe.output.path
     variable = re.search(r"\$\{[^}]*\}", str(output))
     if variable:
         hint = "set that environment variable, or choose the file with -o"
         yield _refused(output, f"{variable[0]} in its name stands for nothing here", hint=hint)
         return
-    for source in plan.recipe.sources:
-        if _same_file(source.path, output):
+    replaced = _replaced_files(plan)
+    for what, path in _inputs(plan):
+        found = next((target for target in replaced if _same_file(path, target)), None)
+        if found:
             yield _refused(
-                output,
-                f"is also the source {source.name!r}: a run never overwrites its input, not even with --force",
-                hint="choose another output.path, or another file with -o",
+                found,
+                f"is also {what}: a run never overwrites its input, not even with --force",
+                hint="choose another output.path, or another place with -o",
             )
             return
+    if plan.recipe.output.is_directory:
+        yield from _directory_refusals(output, force)
+    else:
+        yield from _file_refusals(plan, output, force)
+
+
+def _replaced_files(plan: Plan) -> list[Path]:
+    """The files that a run would replace or remove: with a directory, everything in it."""
+    output = plan.recipe.output.path
+    if not plan.recipe.output.is_directory:
+        return [output, *(output.with_name(companion.name) for companion in plan.companions)]
+    return list(output.iterdir()) if output.is_dir() else []
+
+
+def _inputs(plan: Plan) -> Iterator[tuple[str, Path]]:
+    """Every file that a run reads, and what it is."""
+    for source, header in zip(plan.recipe.sources, plan.headers, strict=True):
+        yield f"the source {source.name!r}", header.path
+        if header.vocabulary:
+            yield f"the vocabulary of {source.name!r}", header.vocabulary.path
+        for path in header.companions.values():
+            yield f"a file of the source {source.name!r}", path
+    yield "the recipe", plan.recipe.file
+
+
+def _file_refusals(plan: Plan, output: Path, force: bool) -> Iterator[Problem]:
     if output.is_dir():
-        hint = f"write to a file in it: {output / 'model.pth'}"
+        hint = f"end it with / to write a model directory, or write to a file in it: {output / 'model.pth'}"
         yield _refused(output, "is a directory", expected="the name of a file", hint=hint)
-    elif _exists(output) and not force and not is_ours(output):
+        return
+    ours = force or (_exists(output) and is_ours(output))
+    for path in _replaced_files(plan):
+        if _exists(path) and not ours:
+            yield _foreign(path)
+            return
+
+
+def _directory_refusals(output: Path, force: bool) -> Iterator[Problem]:
+    if not _exists(output):
+        return
+    if not output.is_dir():
+        hint = "choose another name, or move the file away"
+        yield _refused(output, "is a file", expected="the name of a directory, as it ends in /", hint=hint)
+        return
+    inside = {entry.name: entry for entry in output.iterdir()}
+    other = sorted(name for name, entry in inside.items() if not _belongs(entry))
+    if other:
         yield _refused(
             output,
-            "exists and was not made by xttsrecipe: it is not replaced",
-            hint="move it away, choose another output with -o, or replace it with --force",
+            "holds what does not belong to a model directory: it is not replaced, not even with --force",
+            found=", ".join(other[:5]),
+            hint="move these away, choose another output.path, or another place with -o",
         )
+    elif inside and not force and not is_ours(output / MODEL_FILES[0]):
+        yield _foreign(output)
+
+
+def _belongs(entry: Path) -> bool:
+    """Whether this is a file that an output directory may have, and that may be removed with it."""
+    return entry.name in (MODEL_FILES[0], *COMPANION_FILES) and entry.is_file()
+
+
+def _foreign(path: Path) -> Problem:
+    return _refused(
+        path,
+        "exists and was not made by xttsrecipe: it is not replaced",
+        hint="move it away, choose another output with -o, or replace it with --force",
+    )
 
 
 def _exists(path: Path) -> bool:
@@ -109,8 +172,8 @@ def _space_problems(plan: Plan, output: Path) -> Iterator[Problem]:
 
 def _check_digests(plan: Plan) -> None:
     problems = []
-    for source in plan.recipe.sources:
-        if source.sha256 and (found := _sha256(source.path)) != source.sha256:
+    for source, header in zip(plan.recipe.sources, plan.headers, strict=True):
+        if source.sha256 and (found := _sha256(header.path)) != source.sha256:
             problems.append(
                 Problem(
                     f"{source.name} is not the file that the recipe means: its sha256 differs",

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from . import schema
-from .document import Document, Path_, join_path, parse_value, read_document
+from .document import Document, Path_, join_path, read_document
 from .errors import Location, Problem, RecipeError, did_you_mean, listed
 from .patterns import KeyTest, PatternError, compile_pattern
+from .settings import ORDER, Setting, apply_setting, expanded
 from .specs import DType
 from .xtts import COMPONENTS
 
@@ -28,12 +28,17 @@ _SUM_TOLERANCE = 1e-9
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A checkpoint that the recipe names; ``sha256``: the digest that the file must have, lower-case hex."""
+    """A checkpoint that the recipe names: a file, or a model directory.
+
+    ``sha256``: the digest that the model's file must have, lower-case hex. ``vocabulary``: the vocab.json that the
+    recipe names for it.
+    """
 
     name: str
     path: Path
     sha256: str | None
     where: Location
+    vocabulary: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +79,23 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Where the merged checkpoint goes; ``dtype`` None keeps the sources' types."""
+    """Where the merged checkpoint goes: a file, or a model directory (``is_directory``).
+
+    ``layout``: preserve, release or trainer. ``dtype`` None keeps the sources' types.
+    """
 
     path: Path
+    is_directory: bool
     format: str
+    layout: str
     dtype: DType | None
     where: Location
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A valid recipe. ``metadata_from``: the source (an index) that metadata.from names, or None for the default.
+    """A valid recipe. ``metadata_from``, ``companions_from`` and ``vocabulary_order``: the sources (indices) that
+    metadata.from, companions and vocabulary.order name, or None for the default.
 
     ``text`` is the file as it stands, ``settings`` what ``--set`` changed in it, file names aside.
     """
@@ -96,6 +107,8 @@ class Recipe:
     default: Merge
     rules: tuple[Rule, ...]
     metadata_from: int | None
+    companions_from: int | None
+    vocabulary_order: int | None
     output: Output
     text: str
     settings: tuple[str, ...]
@@ -110,70 +123,15 @@ class Recipe:
         return next((rule.decision for rule in self.rules if rule.pattern == pattern), self.default)
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
-    """A field of the recipe and what it becomes; relative file names are the caller's. ``origin``: as it was given."""
-
-    path: tuple[str, ...]
-    value: Any
-    text: str
-    origin: str
-
-    @property
-    def names_a_file(self) -> bool:
-        return self.path == ("output", "path") or (
-            self.path[0] == "checkpoints" and len(self.path) > 1 and self.path[2:] in ((), ("path",))
-        )
-
-
-def parse_setting(text: str) -> Setting:
-    """A ``--set`` argument, ``checkpoints.news=/data/x.pth``; parts with dots in them are quoted.
-
-    Raises ValueError for another form, RecipeError for a value that is no YAML.
-    """
-    match = re.fullmatch(r'((?:"[^"]*"|[^."=]+)(?:\.(?:"[^"]*"|[^."=]+))*)=(.*)', text, re.DOTALL)
-    if not match:
-        raise ValueError(f"{text!r} is not of the form FIELD=VALUE, as in checkpoints.news=/data/news.pth")
-    path = tuple(part.strip('"') for part in re.findall(r'"[^"]*"|[^."]+', match[1]))
-    setting = Setting(path, match[2], text, f"--set {text}")
-    return setting if setting.names_a_file else replace(setting, value=parse_value(match[2]))
-
-
-def output_setting(path: Path) -> Setting:
-    """What ``-o FILE`` means."""
-    return Setting(("output", "path"), str(path), f"output.path={path}", f"-o {path}")
-
-
 def load_recipe(path: Path, settings: Sequence[Setting] = ()) -> Recipe:
     """The recipe in a file, with ``settings`` applied. Raises RecipeError with every problem found."""
     document = read_document(path)
     for setting in settings:
-        document = _with_setting(document, setting)
+        document = apply_setting(document, setting)
     problems = schema.check(document)
     if problems:
         raise RecipeError(problems)
     return _Parser(document, path, settings).parse()
-
-
-def _with_setting(document: Document, setting: Setting) -> Document:
-    path, value, origin = setting.path, setting.value, Location(setting.origin)
-    if setting.names_a_file:
-        value = str(Path.cwd() / _expanded(value))
-    known = document.data.get("checkpoints") if isinstance(document.data, dict) else None
-    if path[0] == "checkpoints" and len(path) > 1 and isinstance(known, dict):
-        if path[1] not in known:
-            # A new source would change every weight; a typo must not do that.
-            what = f"no source named {path[1]!r}{did_you_mean(path[1], known)}"
-            raise RecipeError(Problem(what, origin, expected=f"one of {', '.join(map(str, known))}"))
-        if len(path) == 2 and isinstance(known[path[1]], dict):
-            path = (*path, "path")  # the digest beside it still holds
-    return document.with_value(path, value, origin)
-
-
-def _expanded(text: str) -> Path:
-    """A file name with ``~`` and ``${VAR}`` replaced; a variable that is not set, or empty, stays to be reported."""
-    text = re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1]) or match[0], text)
-    return Path(os.path.expanduser(text))  # noqa: PTH111 # Path.expanduser raises where there is no such user
 
 
 def _within(where: Location, name: str) -> Location:
@@ -197,8 +155,9 @@ class _Parser:
         sources = tuple(self._sources())
         default = Merge(self._weights(("weights",)), self._method(("method",)))
         rules = tuple(self._rules(default))
-        metadata = self._data.get("metadata", {})
-        metadata_from = self._source(metadata["from"], ("metadata", "from")) if "from" in metadata else None
+        metadata_from = self._chosen("metadata")
+        companions_from = self._chosen("companions")
+        vocabulary_order = self._vocabulary_order()
         output = self._output()
         if self._problems:
             raise RecipeError(self._problems)
@@ -210,6 +169,8 @@ class _Parser:
             default=default,
             rules=rules,
             metadata_from=metadata_from,
+            companions_from=companions_from,
+            vocabulary_order=vocabulary_order,
             output=output,
             text=self._document.text,
             settings=tuple(setting.text for setting in self._settings if not setting.names_a_file),
@@ -220,13 +181,23 @@ class _Parser:
         self._problems.append(Problem(f"{join_path(path)}: {what}", where, **more))
 
     def _sources(self) -> Iterator[Source]:
+        vocabularies = self._data.get("vocabulary", {})
         for name, entry in self._data["checkpoints"].items():
             text, digest = (entry, None) if isinstance(entry, str) else (entry["path"], entry.get("sha256"))
             path: Path_ = ("checkpoints", name)
-            yield Source(name, self._file_name(text, path), digest and digest.lower(), self._document.where(path))
+            vocabulary = None
+            if name in vocabularies and name != ORDER:
+                vocabulary = self._file_name(vocabularies[name], ("vocabulary", name))
+            yield Source(
+                name=name,
+                path=self._file_name(text, path),
+                sha256=digest and digest.lower(),
+                where=self._document.where(path),
+                vocabulary=vocabulary,
+            )
 
     def _file_name(self, text: str, where: Path_) -> Path:
-        path = self._file.parent / _expanded(text)
+        path = self._file.parent / expanded(text)
         try:
             os.fsencode(path)
         except UnicodeEncodeError:
@@ -236,13 +207,36 @@ class _Parser:
         tidy = Path(os.path.normpath(path))
         return tidy if os.path.realpath(tidy) == os.path.realpath(path) else path
 
-    def _source(self, name: str, path: Path_) -> int:
+    def _source(self, name: str, path: Path_, *, at_key: bool = False) -> int:
+        """The index of a source; the name stands in the value at ``path``, or is its key."""
         if name in self._names:
             return self._names.index(name)
         what = f"{join_path(path)}: no source named {name!r}{did_you_mean(name, self._names)}"
-        where = _within(self._document.where(path), name)
+        where = self._document.where_key(path) if at_key else _within(self._document.where(path), name)
         self._problems.append(Problem(what, where, expected=f"one of {', '.join(self._names)}"))
         return 0
+
+    def _chosen(self, field: str) -> int | None:
+        """The source that ``field: from NAME`` or ``field: {from: NAME}`` names; None where it does not."""
+        entry = self._data.get(field, {})
+        if isinstance(entry, str):
+            return self._source(entry.removeprefix("from "), (field,))
+        return self._source(entry["from"], (field, "from")) if "from" in entry else None
+
+    def _vocabulary_order(self) -> int | None:
+        vocabularies = self._data.get("vocabulary", {})
+        if vocabularies and ORDER in self._names:
+            self._problem(
+                ("checkpoints", ORDER),
+                f"a checkpoint cannot be called {ORDER!r} where there is a vocabulary: there the word says whose ids "
+                "the merged vocabulary keeps",
+                at_key=True,
+                hint="give it another name",
+            )
+        for name in vocabularies:
+            if name != ORDER:
+                self._source(name, ("vocabulary", name), at_key=True)
+        return self._source(vocabularies[ORDER], ("vocabulary", ORDER)) if ORDER in vocabularies else None
 
     def _weights(self, path: Path_) -> tuple[float, ...]:
         count = len(self._names)
@@ -253,11 +247,7 @@ class _Parser:
             return (1 / count,) * count
         faults = len(self._problems)
         for name in given:
-            if name not in self._names:
-                self._problem(
-                    (*path, name), f"no source named {name!r}{did_you_mean(name, self._names)}", at_key=True,
-                    expected=f"one of {', '.join(self._names)}",
-                )  # fmt: skip
+            self._source(name, (*path, name), at_key=True)
         absent = [name for name in self._names if name not in given]
         if absent:
             self._problem(
@@ -326,9 +316,16 @@ class _Parser:
 
     def _output(self) -> Output:
         output = self._data["output"]
+        is_directory = output["path"].endswith("/")
         path = self._file_name(output["path"], ("output", "path"))
-        where = self._document.where(("output", "path"))
-        if path.suffix.lower() not in FORMATS:
+        suffix = ".pth" if is_directory else path.suffix.lower()
+        if suffix not in FORMATS:
             self._problem(("output", "path"), f"{output['path']!r} has no suffix", expected=", ".join(FORMATS))
-        dtype = DType.named(output.get("dtype", "keep"))
-        return Output(path, FORMATS.get(path.suffix.lower(), ""), dtype, where)
+        return Output(
+            path=path,
+            is_directory=is_directory,
+            format=FORMATS.get(suffix, ""),
+            layout=output.get("layout", "preserve"),
+            dtype=DType.named(output.get("dtype", "keep")),
+            where=self._document.where(("output", "path")),
+        )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -174,12 +174,35 @@ class FileStamp:
 
 
 @dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """A vocab.json as its file says it (format: Hugging Face tokenizers' JSON).
+
+    ``tokens``: each token's id, which is its row in the text tensors. ``merges``: pairs of tokens in the order in which
+    they are joined. ``data``: the JSON as it stands, ``text`` the file's bytes.
+    """
+
+    path: Path
+    tokens: Mapping[str, int]
+    merges: tuple[tuple[str, str], ...]
+    data: Mapping[str, Any]
+    text: bytes
+
+    @property
+    def rows(self) -> int:
+        """Rows of the text tensors: ids may have gaps."""
+        return max(self.tokens.values()) + 1
+
+
+@dataclass(frozen=True, slots=True)
 class Header:
     """Everything a plan needs to know of a checkpoint, under canonical keys (see ``xtts``).
 
     ``layout``: release, trainer, shrunk, bare, or plain (not XTTS). ``trainer_keys``: names carry ``xtts.``.
     ``training_only``: tensors that a merge carries or drops, never averages. ``leftovers``: stored names of tied copies
     that inference leaves behind. ``entries``: config, step, epoch, model_loss and the like, as plain data.
+    ``mel_stats``: sha256 of that tensor's bytes, None where there is none. Of a model directory, ``directory`` is its
+    path and ``companions`` are the files beside the model that belong to it, by name. ``vocabulary``: what the rows of
+    the text tensors mean, where that is known.
     """
 
     path: Path
@@ -194,3 +217,12 @@ class Header:
     entries: Mapping[str, Any]
     bulk: Mapping[str, int]
     digest: str
+    mel_stats: str | None = None
+    directory: Path | None = None
+    companions: Mapping[str, Path] = field(default_factory=dict)
+    vocabulary: Vocabulary | None = None
+
+    @property
+    def place(self) -> Path:
+        """What a recipe names: the model directory, or the file."""
+        return self.directory or self.path

@@ -56,7 +56,7 @@ def starter_recipe(headers: Sequence[Header], folder: Path) -> str:
     for position, (name, header) in enumerate(zip(names, headers, strict=True)):
         facts = [f"{header.layout} layout", version_text(header), size_text(header.stamp.size), training_text(header)]
         checkpoints.append(f"  # {printable(', '.join(fact for fact in facts if fact != '-'))}")
-        checkpoints.append(f"  {name}: {_quoted(_relative(header.path, folder))}")
+        checkpoints.append(f"  {name}: {_quoted(_relative(header.place, folder))}")
         last = position == len(names) - 1
         weights.append(f"  {name}: {round(1 - share * position, 4) if last else share:g}")
     return _TEMPLATE.format(

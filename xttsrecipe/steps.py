@@ -6,12 +6,14 @@ rule settles them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .errors import Problem, listed
 from .recipe import Merge, Recipe, Rule, Take
 from .specs import DType, Header, StoredTensor, TensorSpec, shape_text, widest
+from .text_rows import OutputVocabulary, Segment, TextRows
 from .xtts import TEXT_ROWS
 
 
@@ -22,7 +24,8 @@ class Step:
     ``key``: canonical; ``name``: as the output has it. ``rule``: the pattern that decided, None for the global
     weights or a training-only tensor. ``inputs`` and ``weights`` run in parallel; ``sources`` are their indices in
     the recipe. ``method``: a name in the method table, or ``from`` for a tensor that is taken as it is (one input),
-    ``carried`` for one that no rule decides. ``compute``: the type that the arithmetic is done in.
+    ``carried`` for one that no rule decides. ``compute``: the type that the arithmetic is done in. ``segments``: what
+    the tensor is made of from its first element to its last.
     """
 
     key: str
@@ -34,6 +37,12 @@ class Step:
     inputs: tuple[StoredTensor, ...]
     weights: tuple[float, ...]
     compute: DType
+    segments: tuple[Segment, ...]
+
+    @property
+    def by_token(self) -> bool:
+        """Whether rows are merged by the token that they mean, not by their place."""
+        return len(self.segments) > 1 or any(self.segments[0].starts)
 
 
 # The tensor of a key in each source that a decision reads: index of the source, tensor, weight.
@@ -46,6 +55,7 @@ class StepBuilder:
     def __init__(self, recipe: Recipe, headers: Sequence[Header], prefix: str) -> None:
         self._recipe = recipe
         self._headers = headers
+        self._text = TextRows(recipe, headers)
         self._names = recipe.source_names
         self._prefix = prefix
         # By what is wrong and the rule that decided: the keys, each with the facts.
@@ -60,7 +70,8 @@ class StepBuilder:
             self._misfit(f"missing in {listed(absent)}", rule, key, "")
             return None
         tensors = [(index, self._headers[index].tensors[key], weight) for index, weight in read]
-        if len({tensor.spec.shape for _, tensor, _ in tensors}) > 1:
+        vocabulary = self._vocabulary(key, tensors)
+        if len({tensor.spec.shape[bool(vocabulary) :] for _, tensor, _ in tensors}) > 1:
             facts = [f"{self._names[index]} {shape_text(tensor.spec.shape)}" for index, tensor, _ in tensors]
             self._misfit("of unequal shape", rule, key, ", ".join(facts))
             return None
@@ -68,28 +79,62 @@ class StepBuilder:
             facts = [f"{self._names[index]} {tensor.spec.dtype}" for index, tensor, _ in tensors]
             self._misfit("of element types that cannot be mixed", rule, key, ", ".join(facts))
             return None
+        if vocabulary:
+            return self._by_token(key, rule, decision, tensors, vocabulary)
         if not tensors[0][1].spec.dtype.averages:
             heaviest, tensor, _ = max(tensors, key=lambda entry: entry[2])  # the first of equals
             tensors = [(heaviest, tensor, 1.0)]
         method = "from" if isinstance(decision, Take) or len(tensors) == 1 else decision.method.name
-        return self._made(key, rule, method, tensors)
+        shape = tensors[0][1].spec.shape
+        return self._made(key, rule, method, tensors, shape, _whole(shape, [weight for _, _, weight in tensors]))
+
+    def _vocabulary(self, key: str, tensors: _Weighted) -> OutputVocabulary | None:
+        """The vocabulary to merge this tensor's rows by, where they do not mean the same tokens in the same places."""
+        if key not in TEXT_ROWS or not all(tensor.spec.dtype.averages for _, tensor, _ in tensors):
+            return None
+        sources, stored, _ = zip(*tensors, strict=True)
+        self._text.check(key, sources, stored)
+        vocabulary = self._text.vocabulary(sources)
+        return vocabulary if vocabulary and vocabulary.by_token else None
+
+    def _by_token(
+        self, key: str, rule: Rule | None, decision: Take | Merge, tensors: _Weighted, vocabulary: OutputVocabulary
+    ) -> Step | None:
+        shape = tensors[0][1].spec.shape[1:]
+        weights = [weight for _, _, weight in tensors]
+        segments = self._text.segments(vocabulary, weights, math.prod(shape))
+        if segments is None:
+            return None
+        assert isinstance(decision, Merge)  # a tensor taken from one source has that source's vocabulary
+        return self._made(key, rule, decision.method.name, tensors, (vocabulary.merged.rows, *shape), segments)
 
     def _misfit(self, what: str, rule: Rule | None, key: str, facts: str) -> None:
         self._misfits.setdefault((what, rule), {})[key] = facts
 
-    def _made(self, key: str, rule: Rule | None, method: str, tensors: _Weighted) -> Step:
+    def _made(
+        self, key: str, rule: Rule | None, method: str, tensors: _Weighted, shape: tuple[int, ...],
+        segments: tuple[Segment, ...],
+    ) -> Step:  # fmt: skip
         sources, inputs, weights = zip(*tensors, strict=True)
         dtype = widest([tensor.spec.dtype for tensor in inputs])
         return Step(
             key=key,
             name=self._prefix + key,
-            spec=TensorSpec(inputs[0].spec.shape, _output_dtype(dtype, self._recipe.output.dtype)),
+            spec=TensorSpec(shape, _output_dtype(dtype, self._recipe.output.dtype)),
             rule=rule.pattern if rule else None,
             method=method,
             sources=sources,
             inputs=inputs,
             weights=weights,
             compute=dtype if method == "from" else _compute_dtype(dtype, len(inputs)),
+            segments=segments,
+        )
+
+    def output_vocabulary(self, steps: Sequence[Step]) -> OutputVocabulary | None:
+        """What the rows of the output's text tensors mean, where that is known."""
+        made = [step for step in steps if step.key in TEXT_ROWS]
+        return self._text.output(
+            {step.key: step.sources for step in made}, {step.key: step.spec.shape[0] for step in made}
         )
 
     def training_only(self, source: int) -> list[Step]:
@@ -105,6 +150,7 @@ class StepBuilder:
                 (tensor,),
                 (1.0,),
                 tensor.spec.dtype,
+                _whole(tensor.spec.shape, [1.0]),
             )
             for tensor in self._headers[source].training_only.values()
         ]
@@ -121,13 +167,24 @@ class StepBuilder:
                 hint=self._settle(first, rule),
                 details=tuple(f"{key}: {facts}" if facts else key for key, facts in keys.items()),
             )
+        yield from self._text.problems()
 
     def _settle(self, key: str, rule: Rule | None) -> str:
         having = next(n for n, header in zip(self._names, self._headers, strict=True) if key in header.tensors)
         if rule and isinstance(rule.decision, Take):
             return f"take {key} from {having} with a later rule, or name another source"
-        why = "; row counts differ because the vocabularies do" if key in TEXT_ROWS else ""
-        return f'settle it with a rule, as "{key}": from {having}{why}'
+        if key in TEXT_ROWS:
+            return (
+                f'name the vocab.json of each source under "vocabulary" to merge them token by token, or take them all '
+                f'from one: "gpt.text_{{embedding,head}}.*": from {having}'
+            )
+        return f'settle it with a rule, as "{key}": from {having}'
+
+
+def _whole(shape: tuple[int, ...], weights: Sequence[float]) -> tuple[Segment, ...]:
+    """A tensor that is made as a whole: the same places in all inputs."""
+    count = len(weights)
+    return (Segment(0, math.prod(shape), tuple(range(count)), (0,) * count, tuple(weights)),)
 
 
 def _weights(decision: Take | Merge) -> list[tuple[int, float]]:

@@ -13,6 +13,7 @@ from .errors import Location, Problem, RecipeError, XttsRecipeError
 from .plan import make_plan
 from .recipe import Recipe
 from .rules import rule_problems
+from .sources import open_sources
 from .specs import Header
 from .xtts import known_tensors
 
@@ -57,7 +58,7 @@ def _validated(path: Path, open_checkpoint: Callable[[Path], Header]) -> Validat
 def _check(recipe: Recipe, open_checkpoint: Callable[[Path], Header]) -> str:
     """What was checked. Raises XttsRecipeError."""
     present = [source for source in recipe.sources if os.path.exists(source.path)]  # noqa: PTH110 # never raises
-    headers = api.source_headers(present, open_checkpoint)
+    headers = open_sources(present, open_checkpoint)
     if len(present) == len(recipe.sources):
         make_plan(recipe, headers)
         return "its checkpoints' headers too"

@@ -21,6 +21,7 @@ from .specs import DType, FileStamp, Header, RawCheckpoint, StoredTensor, Tensor
 TRAINER_PREFIX = "xtts."
 # The training wrapper's own modules, not part of the voice: carried from one source or dropped, never averaged.
 _TRAINING_ONLY = ("dvae.", "torch_mel_spectrogram_")
+_LISTENING = ("mel_stats", "gpt.conditioning_", "hifigan_decoder.speaker_encoder.")
 # Tied to gpt.mel_embedding and gpt.gpt by init_gpt_for_inference; loading the model makes them anew.
 _INFERENCE_COPIES = ("gpt.gpt_inference.", "gpt.gpt.wte.")
 # Weight norm's names before and after TTS 0.20.3 (torch.nn.utils.parametrizations).
@@ -29,6 +30,11 @@ _WEIGHT_NORM = {
     ".weight_v": ".parametrizations.weight.original1",
 }
 
+# What a model directory holds: the model, under one of these names, and what the client and the trainer load with it.
+MODEL_FILES = ("model.pth", "best_model.pth")
+COMPANION_FILES = ("config.json", "vocab.json", "speakers_xtts.pth", "mel_stats.pth", "dvae.pth")
+
+# The tensors with a row for every token of the vocabulary.
 TEXT_ROWS = ("gpt.text_embedding.weight", "gpt.text_head.weight", "gpt.text_head.bias")
 
 # Every tensor of XTTS-V2 belongs to exactly one.
@@ -83,6 +89,11 @@ def component_of(key: str) -> str:
 def is_training_only(key: str) -> bool:
     """Whether a canonical key belongs to the training wrapper (dvae, spectrograms), not to the voice."""
     return key.startswith(_TRAINING_ONLY)
+
+
+def is_listening(key: str) -> bool:
+    """Whether a tensor takes part in turning a reference recording into the latents of a voice."""
+    return key.startswith(_LISTENING)
 
 
 @functools.cache

@@ -250,11 +250,12 @@ def test_a_checkpoint_cut_anywhere_is_refused(tmp_path: Path) -> None:
         says(refusal(path), "cut short|empty|not a checkpoint")
 
 
-def test_a_directory_is_refused_with_the_checkpoints_in_it(tmp_path: Path) -> None:
-    for name in ("model.pth", "dvae.pt", "voice.safetensors", "config.json"):
+def test_a_directory_without_a_model_is_refused_with_the_checkpoints_in_it(tmp_path: Path) -> None:
+    for name in ("checkpoint_9.pth", "dvae.pth", "voice.safetensors", "config.json"):
         (tmp_path / name).touch()
     problem = refusal(tmp_path)
-    says(problem, "is a directory", r"model\.pth", r"dvae\.pt", r"voice\.safetensors")
+    says(problem, "is a directory without a model", r"model\.pth or best_model\.pth")
+    says(problem, r"name a file in it: checkpoint_9\.pth, voice\.safetensors")
     assert "config.json" not in words(problem)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from tests.merging import folder_bytes
 from xttsrecipe.errors import OutputError
-from xttsrecipe.writers import atomic_output, writing
+from xttsrecipe.writers.atomic import atomic_output, writing
 
 
 def write(target: Path, data: bytes = b"new") -> None:

@@ -28,7 +28,7 @@ def write(
         assert dtype is not None
         specs[name] = TensorSpec(tuple(tensor.shape), dtype)
     with path.open("w+b", buffering=0) as file:
-        writer = SafetensorsWriter(specs, OutputMetadata(entries, 0, ()), file)
+        writer = SafetensorsWriter(specs, OutputMetadata(entries, 0, (), ()), file)
         for name, tensor in model.items():
             data = memoryview(bytes(bits(tensor).tolist()))
             for start in range(0, len(data), piece):
@@ -119,7 +119,7 @@ def test_names_may_be_any_text(tmp_path: Path) -> None:
 def test_pieces_may_come_in_any_order(tmp_path: Path) -> None:
     with (tmp_path / "out.safetensors").open("w+b", buffering=0) as file:
         spec = TensorSpec((4,), DType.UINT8)
-        writer = SafetensorsWriter({"x": spec}, OutputMetadata({}, None, ()), file)
+        writer = SafetensorsWriter({"x": spec}, OutputMetadata({}, None, (), ()), file)
         writer.write("x", 2, memoryview(b"\x03\x04"))
         writer.write("x", 0, memoryview(b"\x01\x02"))
         writer.finish()

@@ -28,7 +28,7 @@ def write(
         assert dtype is not None
         specs[name] = TensorSpec(tuple(tensor.shape), dtype)
     with path.open("w+b", buffering=0) as file:
-        writer = TorchZipWriter(specs, OutputMetadata(entries, 0, ()), file)
+        writer = TorchZipWriter(specs, OutputMetadata(entries, 0, (), ()), file)
         for name, tensor in model.items():
             data = memoryview(bytes(bits(tensor).tolist()))
             for start in range(0, len(data), piece):
@@ -136,7 +136,7 @@ def test_names_may_be_any_text(tmp_path: Path) -> None:
 def test_pieces_out_of_order_are_a_mistake_of_the_caller(tmp_path: Path) -> None:
     with (tmp_path / "out.pth").open("w+b", buffering=0) as file:
         spec = TensorSpec((4,), DType.FLOAT32)
-        writer = TorchZipWriter({"x": spec}, OutputMetadata({}, None, ()), file)
+        writer = TorchZipWriter({"x": spec}, OutputMetadata({}, None, (), ()), file)
         with pytest.raises(ValueError, match="x: a piece at 8 after 0 bytes"):
             writer.write("x", 8, memoryview(bytes(8)))
 

@@ -1,25 +1,29 @@
 """Checkpoint files: recognised by content, their headers read without torch and without executing anything.
 
-One reader module per format; each turns an open file into a ``RawCheckpoint``. Tensor data is read elsewhere
-(``execute``), from the places that the header gives.
+One reader module per format; each turns an open file into a ``RawCheckpoint``. ``model_directory`` knows what lies
+beside a model. Tensor data is read elsewhere (``execute``), from the places that the header gives.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import CheckpointError, Location, Problem
+from ..positional import read_at
 from ..specs import FileStamp, Header, RawCheckpoint
 from ..xtts import header_of
-from . import safetensors, torch_zip
+from . import model_directory, safetensors, torch_zip
 
 _Reader = Callable[[BinaryIO, str], RawCheckpoint]
 
 _RESAVE = "load it with torch.load(FILE, weights_only=True) and save it again with torch.save"
+_MAX_MEL_STATS_BYTES = 1 << 16
 # The number that these files begin with, as a pickle of any protocol spells it.
 _OLD_TORCH = b"l\xfc\x9cF\xf9 j\xa8P\x19"
 # First bytes of what people take for a checkpoint: (magic, what it is, what to do).
@@ -39,25 +43,46 @@ _OTHER_FILES = (
 def open_checkpoint(path: Path) -> Header:
     """The header of the checkpoint at ``path``: layout, version, tensors and their places, metadata.
 
-    Reads the header only, imports no torch, executes nothing of the file. Raises CheckpointError, saying what the
-    file is instead and what to do.
+    ``path`` may be a model directory: then it is that of the model in it, with the directory's config.json as config.
+    Reads headers only, imports no torch, executes nothing of a file. Raises CheckpointError, saying what the file is
+    instead and what to do.
     """
     try:
         status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise _is_directory(path)
+        if not stat.S_ISDIR(status.st_mode):
+            return _open_file(path)
+        model = model_directory.find_model(path)
+        header = _open_file(model)
+        companions = model_directory.companions(path)
     except (OSError, ValueError) as error:
         raise _cannot_open(path, error) from error
-    if not stat.S_ISREG(status.st_mode):
+    if "config.json" in companions:
+        config = model_directory.read_config(companions["config.json"])
+        header = replace(header, entries={**header.entries, "config": config})
+    return replace(header, directory=path, companions=companions)
+
+
+def _open_file(path: Path) -> Header:
+    if not stat.S_ISREG(path.stat().st_mode):
         raise _refused(path, "is a device, pipe or socket", expected="a checkpoint file")
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
             stamp = FileStamp(status.st_size, status.st_mtime_ns, status.st_ino)
-            raw = _recognise(file, path)(file, str(path))
+            header = header_of(_recognise(file, path)(file, str(path)), path, stamp)
+            return replace(header, mel_stats=_mel_stats(file, header))
     except OSError as error:
         raise _cannot_open(path, error) from error
-    return header_of(raw, path, stamp)
+
+
+def _mel_stats(file: BinaryIO, header: Header) -> str | None:
+    """The digest of 320 bytes that a model's training data decides: models in which they differ hear differently."""
+    tensor = header.tensors.get("mel_stats")
+    if tensor is None or not tensor.is_contiguous or tensor.spec.nbytes > _MAX_MEL_STATS_BYTES:
+        return None
+    data = memoryview(bytearray(tensor.spec.nbytes))
+    read_at(file.fileno(), data, tensor.offset)
+    return hashlib.sha256(data).hexdigest()
 
 
 def _recognise(file: BinaryIO, path: Path) -> _Reader:
@@ -98,9 +123,3 @@ def _cannot_open(path: Path, error: Exception) -> CheckpointError:
     elif isinstance(error, PermissionError):
         hint = "ask for read permission (chmod u+r), or copy the file to a place of your own"
     return _refused(path, f"cannot be read: {reason}", hint=hint)
-
-
-def _is_directory(path: Path) -> CheckpointError:
-    inside = sorted(entry.name for entry in path.iterdir() if entry.suffix in (".pth", ".pt", ".safetensors"))
-    hint = f"name a file in it: {', '.join(inside[:5])}" if inside else "name a .pth or .safetensors file"
-    return _refused(path, "is a directory", expected="a checkpoint file", hint=hint)

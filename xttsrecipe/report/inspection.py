@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..metadata import PROVENANCE
+from ..metadata import PROVENANCE, TRAINING, training_of
 from ..patterns import compile_pattern
 from ..specs import Header, StoredTensor, shape_text
 from ..xtts import COMPONENTS, component_of
@@ -15,12 +15,13 @@ from .json_text import json_text
 from .layout import columns, count_text, printable, size_text
 from .plan import loss_text, version_text
 
-_SHOWN_ENTRIES = ("step", "epoch", "model_loss", "date")
+_SHOWN_ENTRIES = (*TRAINING, "date")
 
 
 def inspection_text(header: Header) -> str:
     """A checkpoint on a page: file, components, training-only tensors, config, training metadata."""
     facts = [
+        *([["directory", str(header.directory)]] if header.directory else []),
         ["file", str(header.path)],
         ["format", f"{header.format}, {size_text(header.stamp.size)}"],
         ["layout", _layout(header)],
@@ -31,6 +32,8 @@ def inspection_text(header: Header) -> str:
     extra = _extra(header)
     if extra:
         sections.append("not part of the model\n" + columns(extra, right=(1, 2)))
+    if header.companions:
+        sections.append("beside it\n" + _beside(header))
     sections.append(_training(header))
     return "\n\n".join(sections) + "\n"
 
@@ -82,12 +85,13 @@ def _extra(header: Header) -> list[list[str]]:
     return rows
 
 
+def _beside(header: Header) -> str:
+    return columns(([name, size_text(path.stat().st_size)] for name, path in header.companions.items()), right=(1,))
+
+
 def _training(header: Header) -> str:
-    rows = []
-    for name in _SHOWN_ENTRIES:
-        value = header.entries.get(name)
-        if value is not None:
-            rows.append([name, loss_text(value)])
+    shown = {**training_of(header.entries), "date": header.entries.get("date")}
+    rows = [[name, loss_text(value)] for name, value in shown.items() if value is not None]
     made = header.entries.get(PROVENANCE)
     if isinstance(made, dict):
         rows.append(["made by", _provenance(made)])
@@ -155,6 +159,8 @@ def inspection_json(header: Header, pattern: str | None) -> str:
     """The same facts for machines; ``keys`` only where a pattern asks for them."""
     data: dict[str, Any] = {
         "path": str(header.path),
+        "directory": header.directory and str(header.directory),
+        "companions": list(header.companions),
         "format": header.format,
         "bytes": header.stamp.size,
         "layout": header.layout,

@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from ..metadata import left_behind
+from ..metadata import PROVENANCE, left_behind, training_of
 from ..plan import Plan, rules_of
 from ..recipe import Merge, Take
 from ..specs import Header, shape_text
 from ..steps import Step
 from .layout import columns, count_text, counted, printable, size_text
-from .problems import relative
+from .problems import place_text
+from .vocabulary import vocabulary_text
 
 
 def plan_text(plan: Plan) -> str:
@@ -22,9 +23,12 @@ def plan_text(plan: Plan) -> str:
     sections = [printable(title)]
     sections.append("sources\n" + _sources(plan))
     sections.append(_decisions(plan))
+    if plan.vocabulary:
+        sections.append(vocabulary_text(plan.vocabulary, recipe.source_names))
     sections.append("output\n" + _output(plan))
-    if plan.notes:
-        sections.append("notes\n" + "\n".join(f"  {printable(note)}" for note in plan.notes))
+    for title, remarks in (("notes", plan.notes), ("warnings", plan.warnings)):
+        if remarks:
+            sections.append(f"{title}\n" + "\n".join(f"  {printable(remark)}" for remark in remarks))
     return "\n\n".join(sections) + "\n"
 
 
@@ -38,7 +42,7 @@ def _sources(plan: Plan) -> str:
                 version_text(header),
                 size_text(header.stamp.size),
                 training_text(header),
-                relative(header.path),
+                place_text(header.place, header.directory is not None),
             ]
         )
     return columns(rows, right=(3,))
@@ -54,9 +58,7 @@ def version_text(header: Header) -> str:
 def training_text(header: Header) -> str:
     """``step 1000, epoch 3``, as far as the checkpoint says."""
     return (
-        ", ".join(
-            f"{name} {header.entries[name]}" for name in ("step", "epoch") if header.entries.get(name) is not None
-        )
+        ", ".join(f"{name} {value}" for name, value in training_of(header.entries).items() if name != "model_loss")
         or "-"
     )
 
@@ -108,8 +110,12 @@ def weights_text(names: Sequence[str], weights: Sequence[float]) -> str:
 def _output(plan: Plan) -> str:
     output = plan.recipe.output
     left = {source.name: left_behind(header) for source, header in zip(plan.recipe.sources, plan.headers, strict=True)}
+    beside = [
+        ["with" if not index else "", f"{file.name}, {file.origin} ({size_text(file.nbytes)})"]
+        for index, file in enumerate(plan.companions)
+    ]
     rows = [
-        ["file", relative(output.path)],
+        ["directory" if output.is_directory else "file", place_text(output.path, output.is_directory)],
         ["format", f"{output.format}, {plan.layout} layout"],
         ["data types", _dtypes(plan)],
         ["metadata", _metadata(plan)],
@@ -117,6 +123,7 @@ def _output(plan: Plan) -> str:
             "left behind",
             "; ".join(f"{', '.join(names)} of {name}" for name, names in left.items() if names) or "nothing",
         ],
+        *beside,
         ["size", f"{size_text(plan.nbytes)} of tensors; at most {size_text(plan.disk)} on disk"],
         ["memory", f"about {size_text(plan.memory)}, most of it torch itself (its CPU build)"],
     ]
@@ -147,9 +154,10 @@ def _metadata(plan: Plan) -> str:
     parts = []
     if plan.metadata.config_from is not None:
         parts.append(f"config from {plan.recipe.sources[plan.metadata.config_from].name}")
-    parts += [f"{name} {entries[name]}" for name in ("step", "epoch") if name in entries]
-    if "model_loss" in entries:
-        parts.append(f"model_loss {loss_text(entries['model_loss'])}")
+    training = training_of(entries)
+    parts += [f"{name} {loss_text(value)}" for name, value in training.items()]
+    if "training" in entries[PROVENANCE]:
+        parts[-1] += " (under xttsrecipe.training)"
     return ", ".join([*parts, "provenance"])
 
 
@@ -182,4 +190,4 @@ def step_text(step: Step, plan: Plan) -> str:
     names = [plan.recipe.sources[source].name for source in step.sources]
     if step.method in ("from", "carried"):
         return f"from {names[0]}"
-    return f"{step.method}: {weights_text(names, step.weights)}"
+    return f"{step.method}{' by token' if step.by_token else ''}: {weights_text(names, step.weights)}"

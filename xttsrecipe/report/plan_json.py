@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..metadata import PROVENANCE
+from ..metadata import training_of
 from ..plan import Plan, rules_of
 from ..recipe import Merge, Source, Take
 from ..specs import Header
 from ..steps import Step
 from .json_text import json_text
 from .plan import dtype_changes
+from .vocabulary import vocabulary_data
 
 
 def plan_json(plan: Plan) -> str:
@@ -26,24 +27,28 @@ def plan_json(plan: Plan) -> str:
             "sources": [_source(*pair) for pair in zip(recipe.sources, plan.headers, strict=True)],
             "rules": _rules(plan),
             "dtype_changes": [{"from": old, "to": new, "inputs": count} for (old, new), count in changes],
+            "vocabulary": vocabulary_data(plan.vocabulary, recipe.source_names),
             "output": _output(plan),
             "memory": plan.memory,
             "notes": list(plan.notes),
+            "warnings": list(plan.warnings),
             "keys": [_step(step, plan.recipe.source_names) for step in plan.steps],
         }
     )
 
 
 def _source(source: Source, header: Header) -> dict[str, Any]:
+    training = training_of(header.entries)
     return {
         "name": source.name,
-        "path": str(source.path),
+        "path": str(header.path),
+        "directory": header.directory and str(header.directory),
         "format": header.format,
         "layout": header.layout,
         "version": header.version,
         "bytes": header.stamp.size,
-        "step": header.entries.get("step"),
-        "epoch": header.entries.get("epoch"),
+        "step": training.get("step"),
+        "epoch": training.get("epoch"),
         "header_sha256": header.digest,
     }
 
@@ -78,7 +83,12 @@ def _output(plan: Plan) -> dict[str, Any]:
         "parameters": sum(step.spec.numel for step in plan.steps),
         "bytes": plan.nbytes,
         "disk": plan.disk,
-        "metadata": {name: value for name, value in metadata.entries.items() if name not in ("config", PROVENANCE)},
+        "directory": plan.recipe.output.is_directory,
+        "companions": [
+            {"name": companion.name, "origin": companion.origin, "bytes": companion.nbytes}
+            for companion in plan.companions
+        ],
+        "metadata": dict(training_of(metadata.entries)),
         "config_from": None if metadata.config_from is None else plan.recipe.source_names[metadata.config_from],
     }
 
@@ -91,5 +101,6 @@ def _step(step: Step, names: Sequence[str]) -> dict[str, Any]:
         "dtype": str(step.spec.dtype),
         "rule": step.rule,
         "method": step.method,
+        "by_token": step.by_token,
         "weights": {names[source]: weight for source, weight in zip(step.sources, step.weights, strict=True)},
     }

@@ -50,3 +50,8 @@ def relative(path: Path) -> str:
         return printable(str(path.relative_to(Path.cwd())))
     except ValueError:
         return printable(str(path))
+
+
+def place_text(path: Path, is_directory: bool) -> str:
+    """``relative``, with the / that a directory's name ends in."""
+    return relative(path) + ("/" if is_directory else "")

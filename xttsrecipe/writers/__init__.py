@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import BinaryIO, Protocol
 
 from ..plan import Plan
-from .atomic import atomic_output, writing
+from .atomic import writing
+from .output import open_output
 from .safetensors import SafetensorsWriter
 from .torch_zip import TorchZipWriter
 
-__all__ = ["Writer", "atomic_output", "open_writer", "writing"]
+__all__ = ["Writer", "open_output", "open_writer", "writing"]
 
 
 class Writer(Protocol):

@@ -1,7 +1,7 @@
-"""An output file appears whole or not at all.
+"""An output, a file or a folder, appears whole or not at all.
 
-Everything goes to a temporary file beside the target, which is flushed to disk and renamed over it. Whatever goes
-wrong before the rename leaves the old output as it was and no litter.
+Everything goes to a temporary file or folder beside the target, which is flushed to disk and renamed over it. Whatever
+goes wrong before the rename leaves the old output as it was and no litter.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ import contextlib
 import itertools
 import os
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import Location, OutputError, Problem
+from .exchange import exchange
 
 
 @contextlib.contextmanager
@@ -27,29 +29,65 @@ def atomic_output(target: Path) -> Iterator[BinaryIO]:
     system refuses.
     """
     target = Path(os.path.realpath(target))
+    with _becoming(target) as temporary:
+        with new_file(temporary, target) as file:
+            with contextlib.suppress(OSError, AttributeError):  # no old file; no permissions on this system
+                os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
+            yield file
+        with writing(target):
+            temporary.replace(target)
+
+
+@contextlib.contextmanager
+def atomic_directory(target: Path) -> Iterator[Path]:
+    """A new folder that becomes ``target`` when the block ends without an exception; the old one is then removed.
+
+    Otherwise as ``atomic_output``. Files are to be made in it with ``new_file``.
+    """
+    target = Path(os.path.realpath(target))
+    with _becoming(target) as temporary:
+        with writing(target):
+            temporary.mkdir()
+        with contextlib.suppress(OSError):  # no old folder
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        yield temporary
+        with writing(target):
+            _sync_folder(temporary)
+            old = _put_in_place(temporary, target)
+    if old is not None:
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _put_in_place(new: Path, target: Path) -> Path | None:
+    """Rename a folder to ``target``; where the old one is now, if there was one. Raises OSError with both in place."""
+    if not target.exists():
+        new.rename(target)
+        return None
+    if exchange(new, target):
+        return new
+    # Without an exchange there is a moment with no folder of that name; the old one then has another name.
+    aside = new.with_suffix(".old")
+    try:
+        target.rename(aside)
+        new.rename(target)
+    except BaseException:
+        if aside.exists() and not target.exists():
+            aside.rename(target)
+        raise
+    return aside
+
+
+@contextlib.contextmanager
+def _becoming(target: Path) -> Iterator[Path]:
+    """A name beside ``target`` for what is to become it; if the block fails nothing is left of it."""
     made = _make_folders(target.parent)
     # Short, whatever the target is called: a name that is as long as names may be must not fail.
     temporary = target.with_name(f".{secrets.token_hex(8)}.xttsrecipe.tmp")
     try:
-        with writing(target):
-            # Not tempfile: the output gets the permissions that any new file of the user's gets.
-            descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
-        file = os.fdopen(descriptor, "w+b")
-        try:
-            with contextlib.suppress(OSError, AttributeError):  # no old file; no permissions on this system
-                os.fchmod(descriptor, stat.S_IMODE(target.stat().st_mode))
-            yield file
-            with writing(target):
-                file.flush()
-                os.fsync(descriptor)
-        except BaseException:
-            with contextlib.suppress(OSError):  # closing writes what is left, and fails as what went before did
-                file.close()
-            raise
-        with writing(target):
-            file.close()
-            temporary.replace(target)
+        yield temporary
     except BaseException:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         for folder in reversed(made):
@@ -57,6 +95,26 @@ def atomic_output(target: Path) -> Iterator[BinaryIO]:
                 folder.rmdir()
         raise
     _sync_folder(target.parent)
+
+
+@contextlib.contextmanager
+def new_file(path: Path, target: Path) -> Iterator[BinaryIO]:
+    """A new file at ``path``, flushed to disk when the block ends. Raises OutputError, naming ``target``."""
+    with writing(target):
+        # Not tempfile: the output gets the permissions that any new file of the user's gets.
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
+    file = os.fdopen(descriptor, "w+b")
+    try:
+        yield file
+        with writing(target):
+            file.flush()
+            os.fsync(descriptor)
+    except BaseException:
+        with contextlib.suppress(OSError):  # closing writes what is left, and fails as what went before did
+            file.close()
+        raise
+    with writing(target):
+        file.close()
 
 
 @contextlib.contextmanager

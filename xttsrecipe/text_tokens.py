@@ -1,0 +1,61 @@
+"""What a config says of the vocabulary, and how it follows the rows that the output has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from .specs import Header
+from .text_rows import OutputVocabulary
+from .vocabulary import special_ids
+
+
+@dataclass(frozen=True, slots=True)
+class TextTokens:
+    """What a config's model_args say of the vocabulary: rows of the text tensors, and the two ids that the GPT itself
+    puts around a text (None: not known).
+    """
+
+    number: int
+    start: int | None
+    stop: int | None
+
+
+def with_text_tokens(config: Any, tokens: TextTokens | None) -> Any:
+    """The config with these text tokens in its model_args; the config itself where there is nothing to change."""
+    arguments = config.get("model_args") if isinstance(config, Mapping) else None
+    if tokens is None or not isinstance(arguments, Mapping):
+        return config
+    fields = {
+        "gpt_number_text_tokens": tokens.number,
+        "gpt_start_text_token": tokens.start,
+        "gpt_stop_text_token": tokens.stop,
+    }
+    changes = {name: value for name, value in fields.items() if value is not None and arguments.get(name) != value}
+    return {**config, "model_args": {**arguments, **changes}} if changes else config
+
+
+def text_tokens(
+    headers: Sequence[Header], sources: Sequence[int], rows: int, vocabulary: OutputVocabulary | None
+) -> Mapping[int, TextTokens]:
+    """For each source (by index) whose config would not fit the output's text tensors, what would.
+
+    ``sources``: those whose rows the output has, ``rows`` of them; ``vocabulary``: what they mean, if that is known.
+    """
+    if vocabulary:
+        tokens = TextTokens(rows, *special_ids(vocabulary.merged.tokens))
+        fitting = [index for index, header in enumerate(headers) if _fits(header, vocabulary, index in sources)]
+    else:
+        config = headers[sources[0]].entries.get("config")
+        arguments = config.get("model_args") if isinstance(config, Mapping) else None
+        given = arguments if isinstance(arguments, Mapping) else {}
+        tokens = TextTokens(rows, given.get("gpt_start_text_token"), given.get("gpt_stop_text_token"))
+        fitting = list(sources)
+    return {index: tokens for index in range(len(headers)) if index not in fitting}
+
+
+def _fits(header: Header, vocabulary: OutputVocabulary, has_rows: bool) -> bool:
+    if header.vocabulary is None:
+        return has_rows
+    return header.vocabulary.tokens == vocabulary.merged.tokens
