@@ -19,7 +19,7 @@ ROOT = "xttsrecipe"
 # each other, without cycles. A package stands for all its modules.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "version", "specs"),
-    ("yaml_syntax", "patterns", "positional", "torch_dtypes"),
+    ("yaml_syntax", "patterns", "positional", "torch_dtypes", "vocabulary"),
     ("document", "xtts"),
     ("schema", "checkpoints", "methods"),
     ("recipe",),

@@ -194,3 +194,23 @@ class Header:
     entries: Mapping[str, Any]
     bulk: Mapping[str, int]
     digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What a vocab.json says: a tokenizers file with a BPE model.
+
+    ``tokens``: token to id as the XTTS client gives it, in order of ids, which may have holes. ``merges``: the pairs
+    that are joined, in rank order, each once. ``data``: the JSON as it stands; ``text``: the file as it stands.
+    """
+
+    path: Path
+    tokens: Mapping[str, int]
+    merges: tuple[tuple[str, str], ...]
+    data: Mapping[str, Any]
+    text: bytes
+
+    @property
+    def rows(self) -> int:
+        """Rows of the text tensors that go with it: the largest id and one."""
+        return max(self.tokens.values()) + 1
