@@ -219,9 +219,21 @@ def test_what_must_not_be_empty_is_said_to_be(text: str, what: str) -> None:
         ("output: {path: out.bin}\ncheckpoints: {a: a.pth}", "output.path: 'out.bin' does not work as a path", 16),
         ("output: {path: pth}\ncheckpoints: {a: a.pth}", "output.path: 'pth' does not work as a path", 16),
         ("metadata: {from: 'a b'}\n" + BASE, "metadata.from: 'a b' does not work as a checkpoint name", 18),
-        ("overrides: {'*x*': news}\n" + BASE, "overrides.\"*x*\": 'news' does not work as a choice of a checkpoint", 20),
-        ("overrides: {'*x*': from}\n" + BASE, "overrides.\"*x*\": 'from' does not work as a choice of a checkpoint", 20),
-        ("overrides: {'*x*': from a b}\n" + BASE, "overrides.\"*x*\": 'from a b' does not work as a choice of a checkpoint", 20),
+        (
+            "overrides: {'*x*': news}\n" + BASE,
+            "overrides.\"*x*\": 'news' does not work as a choice of a checkpoint",
+            20,
+        ),
+        (
+            "overrides: {'*x*': from}\n" + BASE,
+            "overrides.\"*x*\": 'from' does not work as a choice of a checkpoint",
+            20,
+        ),
+        (
+            "overrides: {'*x*': from a b}\n" + BASE,
+            "overrides.\"*x*\": 'from a b' does not work as a choice of a checkpoint",
+            20,
+        ),
     ],
 )
 def test_text_of_another_form_says_what_form_is_meant(text: str, what: str, column: int) -> None:

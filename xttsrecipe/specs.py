@@ -175,10 +175,10 @@ class FileStamp:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """A vocab.json as its file says it (format: Hugging Face tokenizers' JSON).
+    """What a vocab.json says: a tokenizers file with a BPE model.
 
-    ``tokens``: each token's id, which is its row in the text tensors. ``merges``: pairs of tokens in the order in which
-    they are joined. ``data``: the JSON as it stands, ``text`` the file's bytes.
+    ``tokens``: token to id as the XTTS client gives it, in order of ids, which may have holes. ``merges``: the pairs
+    that are joined, in rank order, each once. ``data``: the JSON as it stands; ``text``: the file as it stands.
     """
 
     path: Path
@@ -189,7 +189,7 @@ class Vocabulary:
 
     @property
     def rows(self) -> int:
-        """Rows of the text tensors: ids may have gaps."""
+        """Rows of the text tensors that go with it: the largest id and one."""
         return max(self.tokens.values()) + 1
 
 
