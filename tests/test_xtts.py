@@ -22,6 +22,8 @@ from xttsrecipe.specs import (
 )
 from xttsrecipe.xtts import (
     COMPONENTS,
+    GROUPS,
+    LEAVES,
     TEXT_ROWS,
     architecture,
     canonical_key,
@@ -91,18 +93,59 @@ def test_text_rows_are_what_depends_on_the_vocabulary() -> None:
 # -- components
 
 
-def test_every_known_key_belongs_to_exactly_one_component() -> None:
-    tests = {name: compile_pattern(f"@{name}", COMPONENTS) for name in COMPONENTS}
+def keys_of(name: str) -> set[str]:
+    """The keys of XTTS-V2 that a component has."""
+    return set(filter(compile_pattern(f"@{name}", COMPONENTS), KNOWN))
+
+
+def test_every_known_key_belongs_to_exactly_one_leaf() -> None:
+    tests = {name: compile_pattern(f"@{name}", COMPONENTS) for name in LEAVES}
     for key in KNOWN:
         assert [name for name, test in tests.items() if test(key)] == [component_of(key)]
 
 
-def test_every_component_has_keys() -> None:
-    assert {component_of(key) for key in KNOWN} == set(COMPONENTS)
+def test_every_leaf_has_keys() -> None:
+    assert {component_of(key) for key in KNOWN} == set(LEAVES)
 
 
-def test_no_component_has_training_only_keys() -> None:
-    assert not {component_of(key) for key in training_only_tensors()} & set(COMPONENTS)
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_no_component_has_training_only_keys(name: str) -> None:
+    test = compile_pattern(f"@{name}", COMPONENTS)
+    assert not any(map(test, training_only_tensors()))
+    assert not any(test(f"xtts.{key}") for key in KNOWN)  # rules are over canonical keys
+    assert name not in {component_of(key) for key in training_only_tensors()}
+
+
+def test_components_are_leaves_and_groups_of_them_under_names_of_their_own() -> None:
+    assert list(COMPONENTS) == [*LEAVES, *GROUPS]
+    assert not set(LEAVES) & set(GROUPS)
+    assert not any(part.leaves for part in LEAVES.values())
+    assert all(part.about for part in (*LEAVES.values(), *GROUPS.values()))
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_a_group_is_its_leaves(name: str) -> None:
+    leaves = GROUPS[name].leaves
+    assert set(leaves) <= set(LEAVES)
+    assert len(set(leaves)) == len(leaves)
+    assert keys_of(name) == set().union(*map(keys_of, leaves))
+
+
+@pytest.mark.parametrize(
+    ("name", "starts"),
+    [
+        ("gpt", ("gpt.",)),
+        ("conditioning", ("gpt.conditioning_encoder.", "gpt.conditioning_perceiver.")),
+        ("encoder", ("gpt.conditioning_", "hifigan_decoder.speaker_encoder.")),
+        ("decoder", ("hifigan_decoder.waveform_decoder.",)),
+    ],
+)
+def test_a_group_has_what_its_name_promises(name: str, starts: tuple[str, ...]) -> None:
+    assert keys_of(name) == {key for key in KNOWN if key.startswith(starts)}
+
+
+def test_encoder_and_decoder_share_nothing() -> None:
+    assert not keys_of("encoder") & keys_of("decoder")
 
 
 @pytest.mark.parametrize(("key", "name"), [("encoder.layer.0.bias", "encoder"), ("bias", "bias"), ("", "")])
