@@ -263,6 +263,10 @@ def rows(
     return specs
 
 
+PROMPT = {"gpt.prompt_embedding.weight": floats(8194, 1024)}
+COPIES = {"gpt.gpt_inference.lm_head.1.bias": floats(2)}
+
+
 @pytest.mark.parametrize(
     ("specs", "version", "major"),
     [
@@ -273,12 +277,20 @@ def rows(
         (rows(5024), "v2, own vocabulary (5024 rows)", "v2"),
         (rows(None), "v2", "v2"),
         (rows(None, mel=None), None, None),
-        (rows(6153, mel=8194), "v1", "v1"),
-        (rows(6681, more={"gpt.prompt_embedding.weight": floats(8194, 1024)}), "v1", "v1"),
+        (rows(6153, mel=8194), "v1.1", "v1"),
+        (rows(6153, mel=8194, more=COPIES), "v1", "v1"),
+        (rows(6153, mel=8194, more={"gpt.gpt.wte.weight": floats(2)}), "v1.1", "v1"),
+        (rows(5024, mel=None, more=PROMPT), "v1.1", "v1"),
+        (rows(5024, mel=None, more={**PROMPT, **COPIES}), "v1", "v1"),
+        ({f"xtts.{key}": spec for key, spec in rows(5024, mel=8194, more=COPIES).items()}, "v1", "v1"),
+        (rows(6681, more=COPIES), "v2.0.3", "v2"),
+        (rows(6681, mel=8194, more={"gpt.conditioning_perceiver.latents": floats(32, 1024)}), "v2.0.3", "v2"),
         ({"encoder.bias": floats(2)}, None, None),
     ],
 )
-def test_versions_are_told_by_shapes(specs: Mapping[str, TensorSpec], version: str | None, major: str | None) -> None:
+def test_versions_are_told_by_shapes_and_keys(
+    specs: Mapping[str, TensorSpec], version: str | None, major: str | None
+) -> None:
     found = header(specs)
     assert (found.version, generation(found)) == (version, major)
 

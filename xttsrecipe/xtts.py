@@ -184,7 +184,7 @@ def header_of(raw: RawCheckpoint, path: Path, stamp: FileStamp) -> Header:
         group[key] = tensor
     trainer_keys = any(stored.startswith(TRAINER_PREFIX) for stored in raw.tensors)
     layout = _layout(raw, trainer_keys)
-    version = _version(tensors)
+    version = _version(tensors, leftovers)
     return Header(
         path, stamp, raw.format, layout, trainer_keys, version, tensors, training_only, tuple(leftovers),
         raw.entries, raw.bulk, raw.digest, )  # fmt: skip
@@ -203,10 +203,12 @@ def _layout(raw: RawCheckpoint, trainer_keys: bool) -> str:
     return "release" if raw.wrapped or raw.format == "safetensors" else "bare"
 
 
-def _version(tensors: Mapping[str, StoredTensor]) -> str | None:
-    """The XTTS version, told by shapes: what the config says is often another model's."""
-    if "gpt.prompt_embedding.weight" in tensors or _rows(tensors, "gpt.mel_embedding.weight") == 8194:
-        return "v1"
+def _version(tensors: Mapping[str, StoredTensor], leftovers: Sequence[str]) -> str | None:
+    """The XTTS version, told by shapes and keys: what the config says is often another model's."""
+    if _is_v1(tensors):
+        # Coqui's own test: of two equal networks v1 was published with the inference copies, v1.1 without.
+        copies = any(canonical_key(name).startswith("gpt.gpt_inference.") for name in leftovers)
+        return "v1" if copies else "v1.1"
     rows = _rows(tensors, TEXT_ROWS[0])
     if rows is None:
         return "v2" if _rows(tensors, "gpt.mel_embedding.weight") == 1026 else None
@@ -218,13 +220,19 @@ def _version(tensors: Mapping[str, StoredTensor]) -> str | None:
     return f"v2, {'extended' if rows > 6681 else 'own'} vocabulary ({rows} rows)"
 
 
+def _is_v1(tensors: Mapping[str, StoredTensor]) -> bool:
+    if any(key.startswith("gpt.conditioning_perceiver.") for key in tensors):
+        return False
+    return "gpt.prompt_embedding.weight" in tensors or _rows(tensors, "gpt.mel_embedding.weight") == 8194
+
+
 def _rows(tensors: Mapping[str, StoredTensor], key: str) -> int | None:
     shape = tensors[key].spec.shape if key in tensors else ()
     return shape[0] if shape else None
 
 
 def generation(header: Header) -> str | None:
-    """``v1`` or ``v2``: what cannot be merged across."""
+    """``v1`` (v1.1 too) or ``v2``: what cannot be merged across."""
     return header.version[:2] if header.version else None
 
 
