@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -142,6 +143,18 @@ def test_a_group_is_its_leaves(name: str) -> None:
 )
 def test_a_group_has_what_its_name_promises(name: str, starts: tuple[str, ...]) -> None:
     assert keys_of(name) == {key for key in KNOWN if key.startswith(starts)}
+
+
+def test_the_readme_has_the_components_of_the_code() -> None:
+    text = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    section = text.partition("\n## Components\n")[2].partition("\n## ")[0]
+    table, parts = section.split("\n| component |")[1].split("\n| part |")
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines() if "`" in line[:4]]
+    code = {f"`@{name}`": (part.about, part.patterns) for name, part in LEAVES.items()}
+    code |= {f"`@{name}`": (part.about, tuple(f"@{leaf}" for leaf in part.leaves)) for name, part in GROUPS.items()}
+    assert [(name, (about, tuple(re.findall(r"`(.+?)`", what)))) for name, about, what in rows] == list(code.items())
+    assert set(re.findall(r"`@(\w+)`", parts)) <= set(COMPONENTS)
+    assert re.findall(r"(?m)^\| ([\w-]+) \| ", parts) == ["encoder", "decoder", "attention", "post-net"]
 
 
 def test_encoder_and_decoder_share_nothing() -> None:
