@@ -26,6 +26,19 @@ def xtts_state(seed: int = 0) -> dict[str, torch.Tensor]:
     return {key: tiny(spec, generator) for key, spec in known_tensors().items()}
 
 
+def v1_state(seed: int = 0, *, copies: bool = True) -> dict[str, torch.Tensor]:
+    """XTTS v1, tiny: 8194 audio codes, a prompt embedding, no perceiver; v1.1 where inference left no ``copies``."""
+    state = {key: tensor for key, tensor in xtts_state(seed).items() if "conditioning_perceiver" not in key}
+    state |= {name: torch.ones(8194, 3) for name in ("gpt.mel_embedding.weight", "gpt.mel_head.weight")}
+    state |= {"gpt.mel_head.bias": torch.ones(8194), "gpt.prompt_embedding.weight": torch.ones(8194, 3)}
+    state |= {"gpt.prompt_pos_embedding.emb.weight": torch.ones(216, 3)}
+    tied = {
+        "gpt.gpt.wte.weight": state["gpt.mel_embedding.weight"],
+        "gpt.gpt_inference.lm_head.1.bias": state["gpt.mel_head.bias"],
+    }
+    return state | tied if copies else state
+
+
 def trainer_state(seed: int = 0) -> dict[str, torch.Tensor]:
     """The same tensors as ``xtts_state(seed)`` under trainer names, with the 60 training-only ones."""
     generator = torch.Generator().manual_seed(1000 + seed)

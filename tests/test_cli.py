@@ -29,10 +29,11 @@ from tests.golden import check_golden
 from tests.strict_json import strictly
 from xttsrecipe import api, preflight
 from xttsrecipe.report import inspection
+from xttsrecipe.report.components import components_json, components_text
 from xttsrecipe.report.plan import plan_keys_text, plan_text
 from xttsrecipe.report.plan_json import plan_json
 
-VERBS = ("run", "plan", "validate", "inspect", "init", "schema")
+VERBS = ("run", "plan", "validate", "inspect", "components", "init", "schema")
 LATIN_1 = os.fsdecode(b"caf\xe9.pth")
 ODD_NAMES = {
     "space": "news voice.pth",
@@ -146,6 +147,7 @@ def test_the_installed_command_is_the_same() -> None:
         ["inspect", "news.pth", "--keys"],
         ["inspect", "news.pth", "--keys", "@atention"],
         ["inspect", "news.pth", "--keys", "{0..99999}"],
+        ["components", "news.pth", "audiobook.pth"],
         ["validate"],
         ["init"],
         ["schema", "x"],
@@ -178,6 +180,9 @@ def test_a_mistyped_component_is_told_what_it_might_be() -> None:
         ["inspect", "."],
         ["inspect", ""],
         ["inspect", "news.pth", "--keys", "nothing*"],
+        ["components", "absent.pth"],
+        ["components", "recipe.yaml"],
+        ["components", ""],
         ["init", "absent.pth"],
         ["init", "recipe.yaml"],
         ["plan", "recipe.yaml", "--set", "checkpoints.news=absent.pth"],
@@ -203,8 +208,16 @@ def test_what_cannot_be_done_exits_with_1_and_says_why_on_stderr(arguments: list
 
 @pytest.mark.parametrize(
     "arguments",
-    [["plan", "recipe.yaml"], ["validate", "recipe.yaml"], ["inspect", "news.pth"], ["init", "news.pth"], ["schema"]],
-    ids=lambda arguments: arguments[0],
+    [
+        ["plan", "recipe.yaml"],
+        ["validate", "recipe.yaml"],
+        ["inspect", "news.pth"],
+        ["components"],
+        ["components", "news.pth"],
+        ["init", "news.pth"],
+        ["schema"],
+    ],
+    ids=" ".join,
 )
 @pytest.mark.usefixtures("folder")
 def test_results_go_to_stdout(arguments: list[str]) -> None:
@@ -870,7 +883,7 @@ def test_validate_passes_by_a_folder_that_is_called_like_a_recipe() -> None:
     assert invoke("validate", "more").code == 0
 
 
-# --- inspect and schema ---------------------------------------------------------------------------------------------
+# --- inspect, components and schema ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("layout", samples.LAYOUTS)
@@ -894,6 +907,22 @@ def test_inspect_says_of_an_output_how_it_was_made(output: str) -> None:
     assert entries["xttsrecipe"]["recipe"] == Path("recipe.yaml").read_text("utf-8")
     assert [source["file"] for source in entries["xttsrecipe"]["sources"]] == ["news.pth", "audiobook.pth"]
     assert (entries["step"], entries["epoch"]) == (300, 2)
+
+
+@pytest.mark.usefixtures("folder")
+def test_components_prints_the_table_or_what_a_checkpoint_has_of_each() -> None:
+    header = package.inspect("news.pth")
+    assert invoke("components").out == components_text(None)
+    assert invoke("components", "--json").out == components_json(None)
+    assert invoke("components", "news.pth").out == components_text(header)
+    assert invoke("components", "news.pth", "--json").out == components_json(header)
+
+
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["text", "json"])
+def test_a_checkpoint_that_is_not_xtts_has_no_components(folder: Path, options: list[str]) -> None:
+    shown = invoke("components", samples.make("plain", folder), *options)
+    assert (shown.code, shown.out) == (1, "")
+    assert "plain.pt: is not XTTS: it has no named components" in shown.err
 
 
 def test_schema_prints_the_schema_byte_for_byte() -> None:
@@ -922,6 +951,8 @@ def imported(*arguments: str, cwd: Path) -> set[str]:
         ["plan", "recipe.yaml", "--json"],
         ["validate", "recipe.yaml"],
         ["inspect", "news.pth"],
+        ["components"],
+        ["components", "news.pth"],
         ["init", "news.pth", "audiobook.pth"],
         ["schema"],
         ["--version"],

@@ -7,7 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from xttsrecipe.patterns import PatternError, compile_pattern, suggestions
-from xttsrecipe.xtts import COMPONENTS, known_tensors
+from xttsrecipe.xtts import COMPONENTS, LEAVES, known_tensors
 
 KEYS = tuple(known_tensors())
 
@@ -113,8 +113,8 @@ def test_a_component_stands_for_its_patterns(name: str) -> None:
     assert found
 
 
-def test_every_tensor_is_in_exactly_one_component() -> None:
-    found = [key for name in COMPONENTS for key in hits(f"@{name}")]
+def test_every_tensor_is_in_exactly_one_leaf() -> None:
+    found = [key for name in LEAVES for key in hits(f"@{name}")]
     assert sorted(found) == sorted(KEYS)
 
 
@@ -123,6 +123,8 @@ def test_every_tensor_is_in_exactly_one_component() -> None:
     [
         ("@vocodr", "no component is named '@vocodr'; did you mean '@vocoder'?"),
         ("@Vocoder", "no component is named '@Vocoder'; did you mean '@vocoder'?"),
+        ("@conditionning", "no component is named '@conditionning'; did you mean '@conditioning'?"),
+        ("@decodr", "no component is named '@decodr'; did you mean '@decoder'?"),
         ("@vocoder.*", "no component is named '@vocoder.*'; did you mean '@vocoder'?"),
         ("@", "no component is named '@'; there are " + ", ".join(f"@{name}" for name in COMPONENTS)),
         ("@zzz", "no component is named '@zzz'; there are " + ", ".join(f"@{name}" for name in COMPONENTS)),
@@ -186,6 +188,10 @@ def test_any_text_is_a_test_or_a_pattern_error(pattern: str) -> None:
         ("gpt/text_head/*", "@text_head"),
         ("speaker_encoder", "@speaker_encoder"),
         ("vocoder.*", "@vocoder"),
+        ("decoder.*", "@decoder"),
+        ("hifigan.encoder.*", "@encoder"),
+        ("gpt", "@gpt"),
+        ("gpt.conditioning.*", "@conditioning"),
         ("hifigan.*", "hifigan*"),
         ("perceiver", "*perceiver*"),
         ("gpt.ln_f", "*gpt.ln_f*"),

@@ -13,12 +13,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.builders import save, trainer_state, xtts_state
+from tests.builders import save, trainer_state, v1_state, xtts_state
 from tests.merging import assert_same_bits, assert_weighted_sum, loaded_model, plan_of, problems_of, recipe_of, save_all
 from xttsrecipe.api import load_recipe, make_plan, run
 from xttsrecipe.errors import RecipeError, XttsRecipeError
 from xttsrecipe.plan import Plan, rules_of
 from xttsrecipe.specs import DType
+from xttsrecipe.xtts import GROUPS, component_of
 
 Tensors = dict[str, torch.Tensor]
 
@@ -163,35 +164,71 @@ def test_keys_of_another_model_stay_as_they_are(tmp_path: Path) -> None:
     assert {step.method for step in plan.steps} == {"linear"}
 
 
-def v1_state() -> Tensors:
-    return xtts_state(1) | {"gpt.mel_embedding.weight": torch.ones(8194, 3)}
+def v11_state(seed: int) -> Tensors:
+    return v1_state(seed, copies=False)
 
 
-def test_v1_and_v2_are_refused_by_name_and_for_that_reason_only(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError) as caught:
-        plan_of(tmp_path, [v1_state(), xtts_state(2)])
-    (problem,) = caught.value.problems
-    assert problem.what == "a is XTTS v1 and b is XTTS v2: they cannot be merged"
-    assert problem.where is not None
-    assert problem.where.line == 4
-    assert problem.hint
+@pytest.mark.parametrize(
+    ("states", "said"),
+    [
+        ((v1_state, xtts_state), ["a is XTTS v1 and b is XTTS v2.0.3"]),
+        ((xtts_state, v1_state), ["a is XTTS v2.0.3 and b is XTTS v1"]),
+        ((v11_state, xtts_state), ["a is XTTS v1.1 and b is XTTS v2.0.3"]),
+        ((xtts_state, v11_state), ["a is XTTS v2.0.3 and b is XTTS v1.1"]),
+        ((v1_state, v11_state, xtts_state), ["a is XTTS v1 and c is XTTS v2.0.3"]),
+        (
+            (xtts_state, v11_state, v1_state),
+            ["a is XTTS v2.0.3 and b is XTTS v1.1", "a is XTTS v2.0.3 and c is XTTS v1"],
+        ),
+        ((v11_state, trainer_state, v1_state), ["a is XTTS v1.1 and b is XTTS v2.0.3"]),
+    ],
+)
+def test_v1_and_v2_are_refused_by_name_and_for_that_reason_only(
+    tmp_path: Path, states: tuple[Callable[[int], Tensors], ...], said: list[str]
+) -> None:
+    error = problems_of(tmp_path, [state(seed) for seed, state in enumerate(states)])
+    assert [problem.what for problem in error.problems] == [f"{text}: they cannot be merged" for text in said]
+    for problem, text in zip(error.problems, said, strict=True):
+        assert problem.where is not None
+        assert problem.where.line == 3 + "abc".index(text.split(" and ")[1][0])
+        assert problem.hint
 
 
-def test_two_v1_checkpoints_merge(tmp_path: Path) -> None:
-    assert plan_of(tmp_path, [v1_state(), v1_state()]).layout == "release"
+def test_the_refusal_does_not_speak_of_vocabularies(tmp_path: Path) -> None:
+    extended = xtts_state(1) | {"gpt.text_embedding.weight": torch.ones(7000, 3)}
+    (problem,) = problems_of(tmp_path, [extended, v1_state(2)]).problems
+    assert problem.what == "a is XTTS v2 and b is XTTS v1: they cannot be merged"
+
+
+@pytest.mark.parametrize("first", [v1_state, v11_state])
+@pytest.mark.parametrize("second", [v1_state, v11_state])
+def test_v1_checkpoints_merge(
+    tmp_path: Path, first: Callable[[int], Tensors], second: Callable[[int], Tensors]
+) -> None:
+    plan = plan_of(tmp_path, [first(1), second(2)])
+    assert plan.layout == "release"
+    assert {step.key for step in plan.steps} == set(v11_state(1))
 
 
 def test_of_several_generations_each_stranger_is_named_and_nothing_else(tmp_path: Path) -> None:
     strangers = [xtts_state(1) | {"more": ROW}, v1_state(), {"x": ROW}]
     error = problems_of(tmp_path, strangers, overrides={"nothing*": "from a"})
     assert [problem.what for problem in error.problems] == [
-        "a is XTTS v2 and b is XTTS v1: they cannot be merged",
-        "a is XTTS v2 and c is not XTTS: they cannot be merged",
+        "a is XTTS v2.0.3 and b is XTTS v1: they cannot be merged",
+        "a is XTTS v2.0.3 and c is not XTTS: they cannot be merged",
     ]
 
 
+@pytest.mark.parametrize("name", GROUPS)
+def test_a_rule_may_name_a_group(tmp_path: Path, name: str) -> None:
+    plan = plan_of(tmp_path, [xtts_state(1), xtts_state(2)], overrides={f"@{name}": "from b"})
+    leaves = {step.key for step in plan.steps if component_of(step.key) in GROUPS[name].leaves}
+    assert {step.key for step in rules_of(plan)[f"@{name}"]} == leaves
+    assert all(step.sources == (1,) for step in rules_of(plan)[f"@{name}"])
+
+
 def test_xtts_with_another_model_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="a is XTTS v2 and b is not XTTS: they cannot be merged"):
+    with pytest.raises(RecipeError, match=r"a is XTTS v2\.0\.3 and b is not XTTS: they cannot be merged"):
         plan_of(tmp_path, [xtts_state(1), {"x": torch.ones(1)}])
 
 

@@ -13,8 +13,8 @@ from xttsrecipe.api import load_recipe
 from xttsrecipe.document import join_path
 from xttsrecipe.errors import Problem, RecipeError
 from xttsrecipe.recipe import Merge, Method, Recipe, Take
-from xttsrecipe.settings import output_setting, parse_setting
 from xttsrecipe.recipe import load_recipe as read_recipe
+from xttsrecipe.settings import output_setting, parse_setting
 from xttsrecipe.specs import DType
 
 from .builders import write_recipe

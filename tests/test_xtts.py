@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,6 +23,8 @@ from xttsrecipe.specs import (
 )
 from xttsrecipe.xtts import (
     COMPONENTS,
+    GROUPS,
+    LEAVES,
     TEXT_ROWS,
     architecture,
     canonical_key,
@@ -91,18 +94,71 @@ def test_text_rows_are_what_depends_on_the_vocabulary() -> None:
 # -- components
 
 
-def test_every_known_key_belongs_to_exactly_one_component() -> None:
-    tests = {name: compile_pattern(f"@{name}", COMPONENTS) for name in COMPONENTS}
+def keys_of(name: str) -> set[str]:
+    """The keys of XTTS-V2 that a component has."""
+    return set(filter(compile_pattern(f"@{name}", COMPONENTS), KNOWN))
+
+
+def test_every_known_key_belongs_to_exactly_one_leaf() -> None:
+    tests = {name: compile_pattern(f"@{name}", COMPONENTS) for name in LEAVES}
     for key in KNOWN:
         assert [name for name, test in tests.items() if test(key)] == [component_of(key)]
 
 
-def test_every_component_has_keys() -> None:
-    assert {component_of(key) for key in KNOWN} == set(COMPONENTS)
+def test_every_leaf_has_keys() -> None:
+    assert {component_of(key) for key in KNOWN} == set(LEAVES)
 
 
-def test_no_component_has_training_only_keys() -> None:
-    assert not {component_of(key) for key in training_only_tensors()} & set(COMPONENTS)
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_no_component_has_training_only_keys(name: str) -> None:
+    test = compile_pattern(f"@{name}", COMPONENTS)
+    assert not any(map(test, training_only_tensors()))
+    assert not any(test(f"xtts.{key}") for key in KNOWN)  # rules are over canonical keys
+    assert name not in {component_of(key) for key in training_only_tensors()}
+
+
+def test_components_are_leaves_and_groups_of_them_under_names_of_their_own() -> None:
+    assert list(COMPONENTS) == [*LEAVES, *GROUPS]
+    assert not set(LEAVES) & set(GROUPS)
+    assert not any(part.leaves for part in LEAVES.values())
+    assert all(part.about for part in (*LEAVES.values(), *GROUPS.values()))
+
+
+@pytest.mark.parametrize("name", GROUPS)
+def test_a_group_is_its_leaves(name: str) -> None:
+    leaves = GROUPS[name].leaves
+    assert set(leaves) <= set(LEAVES)
+    assert len(set(leaves)) == len(leaves)
+    assert keys_of(name) == set().union(*map(keys_of, leaves))
+
+
+@pytest.mark.parametrize(
+    ("name", "starts"),
+    [
+        ("gpt", ("gpt.",)),
+        ("conditioning", ("gpt.conditioning_encoder.", "gpt.conditioning_perceiver.")),
+        ("encoder", ("gpt.conditioning_", "hifigan_decoder.speaker_encoder.")),
+        ("decoder", ("hifigan_decoder.waveform_decoder.",)),
+    ],
+)
+def test_a_group_has_what_its_name_promises(name: str, starts: tuple[str, ...]) -> None:
+    assert keys_of(name) == {key for key in KNOWN if key.startswith(starts)}
+
+
+def test_the_readme_has_the_components_of_the_code() -> None:
+    text = (Path(__file__).parent.parent / "README.md").read_text("utf-8")
+    section = text.partition("\n## Components\n")[2].partition("\n## ")[0]
+    table, parts = section.split("\n| component |")[1].split("\n| part |")
+    rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines() if "`" in line[:4]]
+    code = {f"`@{name}`": (part.about, part.patterns) for name, part in LEAVES.items()}
+    code |= {f"`@{name}`": (part.about, tuple(f"@{leaf}" for leaf in part.leaves)) for name, part in GROUPS.items()}
+    assert [(name, (about, tuple(re.findall(r"`(.+?)`", what)))) for name, about, what in rows] == list(code.items())
+    assert set(re.findall(r"`@(\w+)`", parts)) <= set(COMPONENTS)
+    assert re.findall(r"(?m)^\| ([\w-]+) \| ", parts) == ["encoder", "decoder", "attention", "post-net"]
+
+
+def test_encoder_and_decoder_share_nothing() -> None:
+    assert not keys_of("encoder") & keys_of("decoder")
 
 
 @pytest.mark.parametrize(("key", "name"), [("encoder.layer.0.bias", "encoder"), ("bias", "bias"), ("", "")])
@@ -220,6 +276,10 @@ def rows(
     return specs
 
 
+PROMPT = {"gpt.prompt_embedding.weight": floats(8194, 1024)}
+COPIES = {"gpt.gpt_inference.lm_head.1.bias": floats(2)}
+
+
 @pytest.mark.parametrize(
     ("specs", "version", "major"),
     [
@@ -230,12 +290,20 @@ def rows(
         (rows(5024), "v2, own vocabulary (5024 rows)", "v2"),
         (rows(None), "v2", "v2"),
         (rows(None, mel=None), None, None),
-        (rows(6153, mel=8194), "v1", "v1"),
-        (rows(6681, more={"gpt.prompt_embedding.weight": floats(8194, 1024)}), "v1", "v1"),
+        (rows(6153, mel=8194), "v1.1", "v1"),
+        (rows(6153, mel=8194, more=COPIES), "v1", "v1"),
+        (rows(6153, mel=8194, more={"gpt.gpt.wte.weight": floats(2)}), "v1.1", "v1"),
+        (rows(5024, mel=None, more=PROMPT), "v1.1", "v1"),
+        (rows(5024, mel=None, more={**PROMPT, **COPIES}), "v1", "v1"),
+        ({f"xtts.{key}": spec for key, spec in rows(5024, mel=8194, more=COPIES).items()}, "v1", "v1"),
+        (rows(6681, more=COPIES), "v2.0.3", "v2"),
+        (rows(6681, mel=8194, more={"gpt.conditioning_perceiver.latents": floats(32, 1024)}), "v2.0.3", "v2"),
         ({"encoder.bias": floats(2)}, None, None),
     ],
 )
-def test_versions_are_told_by_shapes(specs: Mapping[str, TensorSpec], version: str | None, major: str | None) -> None:
+def test_versions_are_told_by_shapes_and_keys(
+    specs: Mapping[str, TensorSpec], version: str | None, major: str | None
+) -> None:
     found = header(specs)
     assert (found.version, generation(found)) == (version, major)
 

@@ -22,6 +22,7 @@ from .patterns import PatternError
 from .plan import Plan
 from .report import inspection
 from .report import plan as plan_report
+from .report.components import components_json, components_text
 from .report.layout import counted, printable, size_text
 from .report.plan_json import plan_json
 from .report.problems import place_text, problem_text, problems_text, relative
@@ -239,6 +240,22 @@ def inspect(
             show(text)
     except PatternError as error:
         raise typer.BadParameter(str(error), param_hint="--keys") from error
+
+
+@_verb
+def components(
+    checkpoint: Annotated[Path | None, _argument(metavar="CHECKPOINT", help="Count the tensors of this file.")] = None,
+    json: Json = False,
+) -> None:
+    """List the parts of XTTS that a pattern may name, as in [bold]'@attention'[/bold].
+
+    With a checkpoint, reads its header only and shows what the file has of each, and what belongs to none.
+    """
+    header = None if checkpoint is None else api.inspect(checkpoint)
+    if header and header.layout == "plain":
+        what, hint = "is not XTTS: it has no named components", "xttsrecipe inspect shows what it has"
+        raise XttsRecipeError(Problem(what, Location(str(checkpoint)), hint=hint))
+    show(components_json(header) if json else components_text(header))
 
 
 @_verb

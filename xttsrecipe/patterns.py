@@ -73,7 +73,10 @@ def _candidates(pattern: str, keys: Sequence[str], components: Mapping[str, Sequ
         near = folded.get(word.casefold()) or next(iter(nearest(word, words, count=1, cutoff=0.75)), word)
         return word if word in words else near
 
-    yield from (f"@{word}" for word in re.findall(r"[A-Za-z_]+", pattern) if word in components)
+    # Where a pattern goes on after what keys begin with (gpt.txt_head.*), that is no component (@gpt).
+    written = re.findall(r"[A-Za-z_]+", pattern)
+    begun = {key.partition(".")[0] for key in keys} if len(written) > 1 else set()
+    yield from (f"@{word}" for word in written if word in components and word not in begun)
     candidate = re.sub(r"[A-Za-z_][A-Za-z0-9_]*", respelled, pattern)
     stem = candidate.strip("*").rstrip(".")
     loose = (candidate, f"{stem}*", f"*{stem}*", re.sub(r"\{[^}]*\}|\d+", "*", candidate))

@@ -119,19 +119,21 @@ def _generation_problems(recipe: Recipe, headers: Sequence[Header]) -> Iterator[
     """XTTS v1 and v2 are different networks, and a file that is not XTTS is another still."""
     kinds = [generation(header) or ("not XTTS" if header.layout == "plain" else None) for header in headers]
     first = next((kind for kind in kinds if kind), None)
-    reference = recipe.sources[kinds.index(first)].name if first else ""
+    reference = kinds.index(first)
     for source, header, kind in zip(recipe.sources, headers, kinds, strict=True):
         if kind and kind != first:
             yield Problem(
-                f"{reference} is {_named(first)} and {source.name} is {_named(kind)}: they cannot be merged",
+                f"{recipe.sources[reference].name} is {_named(headers[reference])} and {source.name} is "
+                f"{_named(header)}: they cannot be merged",
                 source.where,
                 found=f"{source.name}: {header.path}",
                 hint="all sources must be fine-tunes of one model",
             )
 
 
-def _named(kind: str | None) -> str:
-    return kind if kind == "not XTTS" else f"XTTS {kind}"
+def _named(header: Header) -> str:
+    """``XTTS v2.0.3``; without a word on its vocabulary, which is not why."""
+    return f"XTTS {header.version.partition(',')[0]}" if header.version else "not XTTS"
 
 
 def _format_problems(recipe: Recipe, steps: Sequence[Step]) -> Iterator[Problem]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,22 +38,52 @@ COMPANION_FILES = ("config.json", "vocab.json", "speakers_xtts.pth", "mel_stats.
 # The tensors with a row for every token of the vocabulary.
 TEXT_ROWS = ("gpt.text_embedding.weight", "gpt.text_head.weight", "gpt.text_head.bias")
 
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """A part of XTTS that patterns may name. ``about``: what it is, for people; a group also has its ``leaves``."""
+
+    about: str
+    patterns: tuple[str, ...]
+    leaves: tuple[str, ...] = ()
+
+
 # Every tensor of XTTS-V2 belongs to exactly one.
-COMPONENTS: Mapping[str, tuple[str, ...]] = {
-    "text_embedding": ("gpt.text_embedding.*",),
-    "mel_embedding": ("gpt.mel_embedding.*",),
-    "positions": ("gpt.{text,mel}_pos_embedding.*",),
-    "conditioning_encoder": ("gpt.conditioning_encoder.*",),
-    "conditioning_perceiver": ("gpt.conditioning_perceiver.*",),
-    "attention": ("gpt.gpt.h.*.attn.*",),
-    "mlp": ("gpt.gpt.h.*.mlp.*",),
-    "norms": ("gpt.gpt.h.*.ln_{1,2}.*", "gpt.gpt.ln_f.*", "gpt.final_norm.*"),
-    "text_head": ("gpt.text_head.*",),
-    "mel_head": ("gpt.mel_head.*",),
-    "speaker_encoder": ("hifigan_decoder.speaker_encoder.*",),
-    "vocoder": ("hifigan_decoder.waveform_decoder.*",),
-    "mel_stats": ("mel_stats",),
+LEAVES: Mapping[str, Component] = {
+    "text_embedding": Component("text tokens into the GPT", ("gpt.text_embedding.*",)),
+    "mel_embedding": Component("audio codes into the GPT", ("gpt.mel_embedding.*",)),
+    "positions": Component("where tokens and codes stand", ("gpt.{text,mel}_pos_embedding.*",)),
+    "conditioning_encoder": Component("the reference voice into the GPT", ("gpt.conditioning_encoder.*",)),
+    "conditioning_perceiver": Component("the reference voice as 32 vectors", ("gpt.conditioning_perceiver.*",)),
+    "attention": Component("self-attention of the GPT's layers", ("gpt.gpt.h.*.attn.*",)),
+    "mlp": Component("feed-forward of the GPT's layers", ("gpt.gpt.h.*.mlp.*",)),
+    "norms": Component("layer norms of the GPT", ("gpt.gpt.h.*.ln_{1,2}.*", "gpt.gpt.ln_f.*", "gpt.final_norm.*")),
+    "text_head": Component("text tokens out of the GPT", ("gpt.text_head.*",)),
+    "mel_head": Component("audio codes out of the GPT", ("gpt.mel_head.*",)),
+    "speaker_encoder": Component("the reference voice as one vector", ("hifigan_decoder.speaker_encoder.*",)),
+    "vocoder": Component("HiFi-GAN: GPT latents to sound", ("hifigan_decoder.waveform_decoder.*",)),
+    "mel_stats": Component("scale of the 80 mel bands", ("mel_stats",)),
 }
+
+
+def _group(about: str, *leaves: str) -> Component:
+    return Component(about, tuple(pattern for leaf in leaves for pattern in LEAVES[leaf].patterns), leaves)
+
+
+_CONDITIONING = ("conditioning_encoder", "conditioning_perceiver")
+
+# Names for several leaves together; one may lie within another.
+GROUPS: Mapping[str, Component] = {
+    "gpt": _group(
+        "text and voice to audio codes", "text_embedding", "mel_embedding", "positions", *_CONDITIONING,
+        "attention", "mlp", "norms", "text_head", "mel_head"),
+    "conditioning": _group("what the GPT hears of the voice", *_CONDITIONING),
+    "encoder": _group("listens to the reference voice", *_CONDITIONING, "speaker_encoder"),
+    "decoder": _group("GPT latents to sound", "vocoder"),
+}  # fmt: skip
+
+# What ``@name`` stands for in a pattern, leaves first.
+COMPONENTS: Mapping[str, tuple[str, ...]] = {name: part.patterns for name, part in {**LEAVES, **GROUPS}.items()}
 
 # Fields of config.model_args on which the network's shapes or arithmetic depend. The text token counts are not among
 # them: rows are checked by shape, and a rule may settle them.
@@ -75,11 +106,11 @@ def canonical_key(stored: str) -> str:
 
 @functools.cache
 def _component_tests() -> Mapping[str, KeyTest]:
-    return {name: compile_pattern(f"@{name}", COMPONENTS) for name in COMPONENTS}
+    return {name: compile_pattern(f"@{name}", COMPONENTS) for name in LEAVES}
 
 
 def component_of(key: str) -> str:
-    """The component that a canonical key belongs to; for a key that is none of XTTS-V2's, its first part."""
+    """The leaf component that a canonical key belongs to; for a key that is none of XTTS-V2's, its first part."""
     for name, test in _component_tests().items():
         if test(key):
             return name
@@ -164,7 +195,7 @@ def header_of(raw: RawCheckpoint, path: Path, stamp: FileStamp) -> Header:
         group[key] = tensor
     trainer_keys = any(stored.startswith(TRAINER_PREFIX) for stored in raw.tensors)
     layout = _layout(raw, trainer_keys)
-    version = _version(tensors)
+    version = _version(tensors, leftovers)
     return Header(
         path, stamp, raw.format, layout, trainer_keys, version, tensors, training_only, tuple(leftovers),
         raw.entries, raw.bulk, raw.digest, )  # fmt: skip
@@ -183,10 +214,12 @@ def _layout(raw: RawCheckpoint, trainer_keys: bool) -> str:
     return "release" if raw.wrapped or raw.format == "safetensors" else "bare"
 
 
-def _version(tensors: Mapping[str, StoredTensor]) -> str | None:
-    """The XTTS version, told by shapes: what the config says is often another model's."""
-    if "gpt.prompt_embedding.weight" in tensors or _rows(tensors, "gpt.mel_embedding.weight") == 8194:
-        return "v1"
+def _version(tensors: Mapping[str, StoredTensor], leftovers: Sequence[str]) -> str | None:
+    """The XTTS version, told by shapes and keys: what the config says is often another model's."""
+    if _is_v1(tensors):
+        # Coqui's own test: of two equal networks v1 was published with the inference copies, v1.1 without.
+        copies = any(canonical_key(name).startswith("gpt.gpt_inference.") for name in leftovers)
+        return "v1" if copies else "v1.1"
     rows = _rows(tensors, TEXT_ROWS[0])
     if rows is None:
         return "v2" if _rows(tensors, "gpt.mel_embedding.weight") == 1026 else None
@@ -198,13 +231,19 @@ def _version(tensors: Mapping[str, StoredTensor]) -> str | None:
     return f"v2, {'extended' if rows > 6681 else 'own'} vocabulary ({rows} rows)"
 
 
+def _is_v1(tensors: Mapping[str, StoredTensor]) -> bool:
+    if any(key.startswith("gpt.conditioning_perceiver.") for key in tensors):
+        return False
+    return "gpt.prompt_embedding.weight" in tensors or _rows(tensors, "gpt.mel_embedding.weight") == 8194
+
+
 def _rows(tensors: Mapping[str, StoredTensor], key: str) -> int | None:
     shape = tensors[key].spec.shape if key in tensors else ()
     return shape[0] if shape else None
 
 
 def generation(header: Header) -> str | None:
-    """``v1`` or ``v2``: what cannot be merged across."""
+    """``v1`` (v1.1 too) or ``v2``: what cannot be merged across."""
     return header.version[:2] if header.version else None
 
 

@@ -9,7 +9,7 @@ import torch
 
 import xttsrecipe
 from tests import samples
-from tests.builders import save, write_recipe
+from tests.builders import save, v1_state, write_recipe
 from tests.golden import check_golden
 from tests.strict_json import strictly
 from xttsrecipe.patterns import PatternError
@@ -78,6 +78,23 @@ def test_keys_may_be_asked_for_by_component() -> None:
     keys = [line.split()[0] for line in inspection_keys_text(header, "@attention").splitlines()]
     assert len(keys) == 120
     assert all(".attn." in key for key in keys)
+
+
+def test_keys_may_be_asked_for_by_group_of_components() -> None:
+    header = xttsrecipe.inspect(made("trainer"))
+    keys = [line.split()[0] for line in inspection_keys_text(header, "@gpt").splitlines()]
+    assert keys == [key for key in header.tensors if key.startswith("gpt.")]
+    assert len(keys) == 426
+
+
+@pytest.mark.parametrize(("copies", "version"), [(True, "v1"), (False, "v1.1")])
+def test_v1_is_told_from_v1_1(copies: bool, version: str) -> None:
+    save(Path("old.pth"), v1_state(copies=copies))
+    header = xttsrecipe.inspect("old.pth")
+    text = inspection_text(header)
+    assert re.search(rf"^model +XTTS {re.escape(version)}$", text, flags=re.MULTILINE)
+    assert re.search(r"^  other gpt +2 ", text, flags=re.MULTILINE)  # the prompt embedding, in no component
+    assert json.loads(inspection_json(header, None))["version"] == version
 
 
 def test_keys_that_match_nothing_are_no_text() -> None:

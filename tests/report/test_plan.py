@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests import samples
-from tests.builders import save
+from tests.builders import save, v1_state
 from tests.golden import check_golden
 from tests.strict_json import strictly
 from xttsrecipe.report.plan import plan_keys_text, plan_text
@@ -50,6 +50,13 @@ def test_a_plan_of_trainer_files_carries_what_is_for_training_only() -> None:
     samples.trainer(Path("two.pth"))
     text = plan_text(planned("checkpoints: {one: one.pth, two: two.pth}\noutput: {path: merged.pth}\n"))
     check_golden("report/plan_trainer.txt", sized(text))
+
+
+@pytest.mark.parametrize(("copies", "version"), [(True, "v1"), (False, "v1.1")])
+def test_a_plan_says_which_v1_a_source_is(copies: bool, version: str) -> None:
+    save(Path("old.pth"), v1_state(copies=copies))
+    text = plan_text(planned("checkpoints: {old: old.pth}\noutput: {path: merged.pth}\n"))
+    assert re.search(rf"^  old  release  XTTS {re.escape(version)}  ", text, flags=re.MULTILINE)
 
 
 def test_a_plan_of_many_layouts_notes_what_is_left_out() -> None:

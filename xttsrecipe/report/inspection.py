@@ -10,9 +10,9 @@ from typing import Any
 from ..metadata import PROVENANCE, TRAINING, training_of
 from ..patterns import compile_pattern
 from ..specs import Header, StoredTensor, shape_text
-from ..xtts import COMPONENTS, component_of
+from ..xtts import COMPONENTS, LEAVES, component_of
 from .json_text import json_text
-from .layout import columns, count_text, printable, size_text
+from .layout import amounts, columns, printable, size_text
 from .plan import loss_text, version_text
 
 _SHOWN_ENTRIES = (*TRAINING, "date")
@@ -50,10 +50,17 @@ def _layout(header: Header) -> str:
 
 
 def _grouped(header: Header) -> Mapping[str, list[StoredTensor]]:
-    groups: dict[str, list[StoredTensor]] = {name: [] for name in COMPONENTS}
+    groups: dict[str, list[StoredTensor]] = {name: [] for name in LEAVES}
     for key, tensor in header.tensors.items():
-        groups.setdefault(component_of(key) if header.layout != "plain" else key.partition(".")[0], []).append(tensor)
+        groups.setdefault(_part(key, header), []).append(tensor)
     return {name: tensors for name, tensors in groups.items() if tensors}
+
+
+def _part(key: str, header: Header) -> str:
+    if header.layout == "plain":
+        return key.partition(".")[0]
+    name = component_of(key)
+    return name if name in LEAVES else f"other {name}"  # not to be taken for the group @gpt
 
 
 def _components(header: Header) -> str:
@@ -64,9 +71,7 @@ def _components(header: Header) -> str:
 
 
 def _amounts(tensors: Iterable[StoredTensor]) -> list[str]:
-    tensors = list(tensors)
-    parameters = count_text(sum(tensor.spec.numel for tensor in tensors))
-    return [str(len(tensors)), parameters, size_text(sum(tensor.spec.nbytes for tensor in tensors))]
+    return amounts(tensor.spec for tensor in tensors)
 
 
 def _dtypes(tensors: Iterable[StoredTensor]) -> str:

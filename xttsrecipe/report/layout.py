@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from ..specs import TensorSpec
+
 
 def size_text(nbytes: int) -> str:
     """``1.87 GB``: decimal units, three digits."""
@@ -21,6 +23,13 @@ def _scaled(number: float, units: Sequence[str]) -> str:
             return f"{number:.3g} {unit}" if unit not in ("", "B") else f"{number:.0f} {unit}"
         number /= 1000
     return f"{number:.3g} {units[-1]}"
+
+
+def amounts(specs: Iterable[TensorSpec]) -> list[str]:
+    """How many tensors, how many parameters, how many bytes: three cells of a table."""
+    specs = list(specs)
+    parameters = count_text(sum(spec.numel for spec in specs))
+    return [str(len(specs)), parameters, size_text(sum(spec.nbytes for spec in specs))]
 
 
 def counted(count: int, noun: str) -> str:

@@ -11,7 +11,7 @@ from ..plan import Plan, rules_of
 from ..recipe import Merge, Take
 from ..specs import Header, shape_text
 from ..steps import Step
-from .layout import columns, count_text, counted, printable, size_text
+from .layout import amounts, columns, counted, printable, size_text
 from .problems import place_text
 from .vocabulary import vocabulary_text
 
@@ -90,8 +90,7 @@ def _integers(plan: Plan) -> str:
 
 
 def _amounts(steps: Sequence[Step]) -> list[str]:
-    parameters = sum(step.spec.numel for step in steps)
-    return [str(len(steps)), count_text(parameters), size_text(sum(step.spec.nbytes for step in steps))]
+    return amounts(step.spec for step in steps)
 
 
 def decision_text(decision: Take | Merge, plan: Plan) -> str:
