@@ -108,7 +108,8 @@ def test_a_recipe_plans_and_runs(name: str, checkpoints: Path, tmp_path: Path) -
     made = torch.cat([tensor.double().flatten() for tensor in merged["model"].values()])
     assert bool(((made - parts.sum(0)).abs() <= 3e-7 * parts.abs().sum(0)).all())
     assert merged["config"]["model"] == "xtts"
-    assert (merged["step"], merged["epoch"]) == (5000, 9)
+    kept = merged["xttsrecipe"]["training"] if data(name)["output"].get("layout") == "release" else merged
+    assert (kept["step"], kept["epoch"]) == (5000, 9)
 
 
 def load(path: Path) -> dict[str, torch.Tensor]:

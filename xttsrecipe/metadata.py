@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from .errors import Problem
+from .errors import Problem, listed
 from .recipe import Recipe
 from .specs import Header
 from .text_tokens import TextTokens, with_text_tokens
@@ -83,9 +83,9 @@ def merge_metadata(
         entries |= {**training, PROVENANCE: made}
         if layout == "release" and recipe.output.format == "torch zip" and training:
             warnings.append(
-                f"{', '.join(training)} stay at top level of a release-layout file: given to the trainer as "
-                "restore_path it would train from scratch without a word; use it as xtts_checkpoint, or write "
-                "'layout: release' or 'layout: trainer' under output"
+                f"{listed(list(training))} stay at top level of a release-layout file: given to the trainer as "
+                "restore_path, it would train from scratch without a word; under output, 'layout: release' moves them "
+                "aside and 'layout: trainer' makes a file to resume from"
             )
     return OutputMetadata(entries, config_from, tuple(notes), tuple(warnings))
 

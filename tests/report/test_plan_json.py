@@ -31,6 +31,7 @@ def test_json_of_keys_names_shape_type_rule_and_weights() -> None:
         "dtype": "float32",
         "rule": "gpt.gpt.h.*",
         "method": "linear",
+        "by_token": False,
         "weights": {"news": -0.25, "audiobook": 1.25},
     }
     assert keys["mel_stats"]["weights"] == {"audiobook": 1.0}
