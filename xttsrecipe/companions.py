@@ -172,6 +172,11 @@ class _Directory:
             )
 
     def _vocabulary_warnings(self) -> Iterator[str]:
+        if self._vocabulary:
+            assumed = [self._names[i] for i in self._vocabulary.sources if i not in self._vocabulary.known]
+            if assumed:
+                owner = self._names[self._vocabulary.known[0]]
+                yield f"the vocabulary of {listed(assumed)} is not known: its rows are taken to mean what {owner}'s do"
         known = {self._names[i]: header.vocabulary for i, header in enumerate(self._headers) if header.vocabulary}
         first = next(iter(known.values()), None)
         if first and not all(first.tokens == other.tokens for other in known.values()):

@@ -33,8 +33,8 @@ def open_sources(
 
 
 def _with_vocabulary(header: Header, source: Source) -> Header:
-    """What the recipe names, else what lies in the model directory."""
-    path = source.vocabulary or header.companions.get("vocab.json")
+    """What the recipe names, else what lies in an XTTS model's directory."""
+    path = source.vocabulary or (header.layout != "plain" and header.companions.get("vocab.json"))
     return replace(header, vocabulary=read_vocabulary(path)) if path else header
 
 

@@ -40,7 +40,7 @@ metadata:
   from: {first}
 
 output:
-  path: {name}_merged.pth
+  path: {output}
   dtype: keep  # or float32, float16, bfloat16
 """
 
@@ -59,8 +59,11 @@ def starter_recipe(headers: Sequence[Header], folder: Path) -> str:
         checkpoints.append(f"  {name}: {_quoted(_relative(header.place, folder))}")
         last = position == len(names) - 1
         weights.append(f"  {name}: {round(1 - share * position, 4) if last else share:g}")
+    title = "_".join(names[:3])
     return _TEMPLATE.format(
-        name="_".join(names[:3]),
+        name=title,
+        # Of model directories people want one that the client loads as it is.
+        output=f"{title}_merged/" if all(header.directory for header in headers) else f"{title}_merged.pth",
         checkpoints="\n".join(checkpoints),
         weights="\n".join(weights),
         first=names[0],

@@ -22,7 +22,6 @@ from .specs import DType, FileStamp, Header, RawCheckpoint, StoredTensor, Tensor
 TRAINER_PREFIX = "xtts."
 # The training wrapper's own modules, not part of the voice: carried from one source or dropped, never averaged.
 _TRAINING_ONLY = ("dvae.", "torch_mel_spectrogram_")
-_LISTENING = ("mel_stats", "gpt.conditioning_", "hifigan_decoder.speaker_encoder.")
 # Tied to gpt.mel_embedding and gpt.gpt by init_gpt_for_inference; loading the model makes them anew.
 _INFERENCE_COPIES = ("gpt.gpt_inference.", "gpt.gpt.wte.")
 # Weight norm's names before and after TTS 0.20.3 (torch.nn.utils.parametrizations).
@@ -124,7 +123,12 @@ def is_training_only(key: str) -> bool:
 
 def is_listening(key: str) -> bool:
     """Whether a tensor takes part in turning a reference recording into the latents of a voice."""
-    return key.startswith(_LISTENING)
+    return key == "mel_stats" or _encoder_test()(key)
+
+
+@functools.cache
+def _encoder_test() -> KeyTest:
+    return compile_pattern("@encoder", COMPONENTS)
 
 
 @functools.cache

@@ -22,7 +22,9 @@ def vocabulary_text(vocabulary: OutputVocabulary, names: Sequence[str]) -> str:
         lines = [f"{count}, the same in {listed(known)}" if len(known) > 1 else f"{count}, of {known[0]}"]
     else:
         alone = ", ".join(f"{number:,} only in {name}" for name, number in zip(known, merged.only, strict=True))
-        lines = [f"merged by token: {merged.shared:,} shared, {alone}; {count} in {merged.rows:,} rows"]
+        some = len(merged.tokens) - merged.shared - sum(merged.only)
+        several = f", {some:,} in several but not all" if some else ""
+        lines = [f"merged by token: {merged.shared:,} shared, {alone}{several}; {count} in {merged.rows:,} rows"]
     lines += [f"the {setting} of {listed(known)} differ" for setting in merged.settings_differ]
     if merged.conflicts:
         lines.append(f"{counted(len(merged.conflicts), 'conflict')}:")
