@@ -1,9 +1,10 @@
 # Everything happens in .venv; 'make help' lists the targets.
 PYTHON ?= python3
 BIN := .venv/bin
+COQUI_VENV ?= .venv-coqui
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check lint format clean
+.PHONY: help setup demo test test-coqui check lint format clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +27,10 @@ demo: setup demo/checkpoints/audiobook.pth  ## Merge two small checkpoints with 
 test: setup  ## Run the tests
 	$(BIN)/python -m pytest
 
+test-coqui: setup  ## Test with the real client: install coqui-tts (1.8 GB), merge its models, speak with them
+	PYTHON=$(PYTHON) tests/coqui/install.sh $(COQUI_VENV)
+	$(COQUI_VENV)/bin/python -m pytest -c tests/coqui/pytest.ini --confcutdir=tests/coqui tests/coqui
+
 lint: setup  ## Check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -37,7 +42,7 @@ format: setup  ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean:  ## Remove everything that was made here, .venv too
-	rm -rf .venv build dist demo/checkpoints demo/merged benchmarks/data
+clean:  ## Remove everything that was made here, .venv and .venv-coqui too
+	rm -rf .venv .venv-coqui .venv-coqui.lock build dist demo/checkpoints demo/merged benchmarks/data
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
