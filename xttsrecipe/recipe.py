@@ -234,8 +234,10 @@ class _Parser:
                 hint="give it another name",
             )
         for name in vocabularies:
-            if name != ORDER:
-                self._source(name, ("vocabulary", name), at_key=True)
+            if name not in (ORDER, *self._names):
+                what = f"no source named {name!r}{did_you_mean(name, (ORDER, *self._names))}"
+                expected = f"{ORDER}, or one of {', '.join(self._names)}"
+                self._problem(("vocabulary", name), what, at_key=True, expected=expected)
         return self._source(vocabularies[ORDER], ("vocabulary", ORDER)) if ORDER in vocabularies else None
 
     def _weights(self, path: Path_) -> tuple[float, ...]:

@@ -54,4 +54,4 @@ def relative(path: Path) -> str:
 
 def place_text(path: Path, is_directory: bool) -> str:
     """``relative``, with the / that a directory's name ends in."""
-    return relative(path) + ("/" if is_directory else "")
+    return relative(path).rstrip("/") + "/" if is_directory else relative(path)
