@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .errors import Problem, listed
 from .recipe import Recipe
-from .specs import Header, StoredTensor, Vocabulary
+from .specs import Header, StoredTensor, TensorSpec, Vocabulary
 from .vocabulary import MergedVocabulary, merge_vocabularies
 from .xtts import TEXT_ROWS
 
@@ -42,6 +42,11 @@ class OutputVocabulary:
     known: tuple[int, ...]
     merged: MergedVocabulary
     by_token: bool
+
+
+def rows_of(spec: TensorSpec) -> int:
+    """How many rows a tensor has; 0 where it is a single element."""
+    return spec.shape[0] if spec.shape else 0
 
 
 class TextRows:
@@ -76,7 +81,7 @@ class TextRows:
         """Keep a problem for each source whose vocabulary does not fit the rows of this tensor."""
         for index, tensor in zip(sources, tensors, strict=True):
             vocabulary = self._headers[index].vocabulary
-            rows = tensor.spec.shape[0] if tensor.spec.shape else 0
+            rows = rows_of(tensor.spec)
             if vocabulary and vocabulary.rows != rows:
                 self._keep(f"misfit {index}", self._misfit(index, vocabulary, key, rows))
 
@@ -143,6 +148,8 @@ class TextRows:
         """The weights of those that know a token, scaled to sum to 1."""
         given = [weights[index] for index in inputs]
         total = math.fsum(given)
+        if len(inputs) == 1:
+            return (1.0,)  # however little it weighs
         if len(inputs) == len(weights):
             return tuple(given)
         if abs(total) < 1e-9:
