@@ -204,7 +204,10 @@ def _copy(name: str, owner: str, path: Path) -> Companion:
 
 
 def _config_of(config: Mapping[str, Any], origin: str) -> Companion:
-    content = (json.dumps(config, indent=4, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
+    try:
+        content = json.dumps(config, indent=4, ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can say
+        content = json.dumps(config, indent=4).encode() + b"\n"
     return Companion("config.json", origin, len(content), content=content)
 
 
@@ -212,6 +215,6 @@ def _stored_data(path: Path) -> object:
     """Something that is equal for files of equal tensors: a torch zip's checksums, whatever its root is called."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return [info.CRC for info in archive.infolist() if "/data/" in info.filename]
-    except (zipfile.BadZipFile, OSError, ValueError):
+            return tuple(info.CRC for info in archive.infolist() if "/data/" in info.filename)
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
         return path.stat().st_size
