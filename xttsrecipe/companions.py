@@ -66,7 +66,7 @@ def _beside_a_file(recipe: Recipe, vocabulary: OutputVocabulary | None) -> Compa
     files: list[Companion] = []
     if recipe.companions_from is not None:
         warnings.append("companions are written to an output directory only, and output.path names a file")
-    if vocabulary and vocabulary.by_token:
+    if vocabulary and (vocabulary.by_token or vocabulary.owner is None):
         name = vocabulary_name(recipe.output.path)
         files.append(_vocabulary_file(name, recipe, vocabulary))
         warnings.append(
@@ -77,9 +77,11 @@ def _beside_a_file(recipe: Recipe, vocabulary: OutputVocabulary | None) -> Compa
 
 
 def _vocabulary_file(name: str, recipe: Recipe, vocabulary: OutputVocabulary) -> Companion:
-    names = [recipe.source_names[index] for index in vocabulary.known]
+    names, owner = recipe.source_names, vocabulary.owner
     text = vocabulary.merged.text
-    origin = f"merged from {listed(names)}" if vocabulary.by_token else f"of {names[0]}"
+    origin = (
+        f"merged from {listed([names[index] for index in vocabulary.known])}" if owner is None else f"of {names[owner]}"
+    )
     return Companion(name, origin, len(text), content=text)
 
 
@@ -159,7 +161,9 @@ class _Directory:
         if self._giver is None:
             yield "no source is a model directory: the output has no speakers_xtts.pth"
         elif self._recipe.companions_from is not None and not self._headers[self._giver].companions:
-            yield f"companions names {self._names[self._giver]}, which is not a model directory: none are copied"
+            is_file = self._headers[self._giver].directory is None
+            why = "is not a model directory" if is_file else "has no files beside its model"
+            yield f"companions names {self._names[self._giver]}, which {why}: none are copied"
         yield from self._vocabulary_warnings()
         differing = self._differing_mel_stats()
         if differing:
@@ -168,17 +172,22 @@ class _Directory:
             name = self._names[self._giver or 0]
             yield (
                 f"the speaker latents in speakers_xtts.pth come from {name}'s encoders, which the output does not have "
-                "as they were: compute them anew from reference recordings, or take '@encoder' from it"
+                "as they were: compute them anew from reference recordings, or take '@encoder' and mel_stats from it"
             )
 
     def _vocabulary_warnings(self) -> Iterator[str]:
         known = {self._names[i]: header.vocabulary for i, header in enumerate(self._headers) if header.vocabulary}
-        first = next(iter(known.values()), None)
-        if first and not all(first.tokens == other.tokens for other in known.values()):
-            what = "tokens are merged by their text" if self._vocabulary and self._vocabulary.by_token else ""
-            if self._vocabulary and not what:
-                what = f"the output has that of {self._names[self._vocabulary.known[0]]}"
-            yield f"the vocab.json of {listed(list(known))} differ: {what}"
+        said = [(vocabulary.tokens, vocabulary.merges) for vocabulary in known.values()]
+        vocabulary = self._vocabulary
+        if vocabulary is None or said.count(said[0]) == len(said):
+            return
+        if vocabulary.by_token:
+            what = "tokens are merged by their text"
+        elif vocabulary.owner is None:
+            what = "the output has the merges of all"
+        else:
+            what = f"the output has that of {self._names[vocabulary.owner]}"
+        yield f"the vocab.json of {listed(list(known))} differ: {what}"
 
     def _differing_mel_stats(self) -> list[str]:
         """The sources, where they do not all have the same mel_stats: as a tensor, and as a file."""
@@ -196,7 +205,16 @@ class _Directory:
 
     def _listens_as_giver(self) -> bool:
         """Whether everything that hears a reference voice is the giver's, untouched."""
-        return all(step.sources == (self._giver,) for step in self._steps if is_listening(step.key))
+        return all(
+            step.sources == (self._giver,) or (step.key == "mel_stats" and self._are_mel_stats_equal(step))
+            for step in self._steps
+            if is_listening(step.key)
+        )
+
+    def _are_mel_stats_equal(self, step: Step) -> bool:
+        """Whether all that the output's mel_stats are made of are the giver's, bit for bit."""
+        found = {self._headers[index].mel_stats for index in (self._giver or 0, *step.sources)}
+        return len(found) == 1 and None not in found
 
 
 def _copy(name: str, owner: str, path: Path) -> Companion:

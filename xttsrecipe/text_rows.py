@@ -35,12 +35,14 @@ class Segment:
 @dataclass(frozen=True, slots=True)
 class OutputVocabulary:
     """What the rows of the output mean. ``sources``: those (indices) whose rows are in it; ``known``: those of them
-    whose vocabulary is known, in the order of ``merged.row_of``. ``by_token``: their vocabularies differ.
+    whose vocabulary is known, in the order of ``merged.row_of``. ``owner``: the one whose vocab.json the merged one is,
+    byte for byte; None where it is nobody's. ``by_token``: their tokens differ.
     """
 
     sources: tuple[int, ...]
     known: tuple[int, ...]
     merged: MergedVocabulary
+    owner: int | None
     by_token: bool
 
 
@@ -75,7 +77,10 @@ class TextRows:
         order = known.index(wanted) if wanted in known else 0
         first, *others = vocabularies.values()
         by_token = not all(first.tokens == other.tokens for other in others)
-        return OutputVocabulary(sources, known, merge_vocabularies([first, *others], order), by_token)
+        merged = merge_vocabularies([first, *others], order)
+        # The text is that of the vocabulary that gave the order, or a new one.
+        owner = known[order] if merged.text == vocabularies[known[order]].text else None
+        return OutputVocabulary(sources, known, merged, owner, by_token)
 
     def check(self, key: str, sources: Sequence[int], tensors: Sequence[StoredTensor]) -> None:
         """Keep a problem for each source whose vocabulary does not fit the rows of this tensor."""
