@@ -49,6 +49,7 @@ def text_state(rows: int, seed: int = 0, width: int = 2, dtype: torch.dtype = to
         "gpt.text_head.weight": floats(rows, width).to(dtype),
         "gpt.text_head.bias": floats(rows).to(dtype),
         "hifigan_decoder.waveform_decoder.conv_pre.bias": floats(4),
+        "hifigan_decoder.speaker_encoder.fc.bias": floats(3),
         "hifigan_decoder.speaker_encoder.bn1.num_batches_tracked": torch.tensor(7 + seed),
         "mel_stats": torch.tensor([1.0, 2.0, 3.0]),
     }
