@@ -66,7 +66,7 @@ def _beside_a_file(recipe: Recipe, vocabulary: OutputVocabulary | None) -> Compa
     files: list[Companion] = []
     if recipe.companions_from is not None:
         warnings.append("companions are written to an output directory only, and output.path names a file")
-    if vocabulary and vocabulary.by_token:
+    if vocabulary and (vocabulary.by_token or vocabulary.owner is None):
         name = vocabulary_name(recipe.output.path)
         files.append(_vocabulary_file(name, recipe, vocabulary))
         warnings.append(
@@ -77,9 +77,11 @@ def _beside_a_file(recipe: Recipe, vocabulary: OutputVocabulary | None) -> Compa
 
 
 def _vocabulary_file(name: str, recipe: Recipe, vocabulary: OutputVocabulary) -> Companion:
-    names = [recipe.source_names[index] for index in vocabulary.known]
+    names, owner = recipe.source_names, vocabulary.owner
     text = vocabulary.merged.text
-    origin = f"merged from {listed(names)}" if vocabulary.by_token else f"of {names[0]}"
+    origin = (
+        f"merged from {listed([names[index] for index in vocabulary.known])}" if owner is None else f"of {names[owner]}"
+    )
     return Companion(name, origin, len(text), content=text)
 
 
@@ -159,7 +161,9 @@ class _Directory:
         if self._giver is None:
             yield "no source is a model directory: the output has no speakers_xtts.pth"
         elif self._recipe.companions_from is not None and not self._headers[self._giver].companions:
-            yield f"companions names {self._names[self._giver]}, which is not a model directory: none are copied"
+            is_file = self._headers[self._giver].directory is None
+            why = "is not a model directory" if is_file else "has no files beside its model"
+            yield f"companions names {self._names[self._giver]}, which {why}: none are copied"
         yield from self._vocabulary_warnings()
         differing = self._differing_mel_stats()
         if differing:
@@ -168,7 +172,7 @@ class _Directory:
             name = self._names[self._giver or 0]
             yield (
                 f"the speaker latents in speakers_xtts.pth come from {name}'s encoders, which the output does not have "
-                "as they were: compute them anew from reference recordings, or take '@encoder' from it"
+                "as they were: compute them anew from reference recordings, or take '@encoder' and mel_stats from it"
             )
 
     def _vocabulary_warnings(self) -> Iterator[str]:
@@ -178,12 +182,17 @@ class _Directory:
                 owner = self._names[self._vocabulary.known[0]]
                 yield f"the vocabulary of {listed(assumed)} is not known: its rows are taken to mean what {owner}'s do"
         known = {self._names[i]: header.vocabulary for i, header in enumerate(self._headers) if header.vocabulary}
-        first = next(iter(known.values()), None)
-        if first and not all(first.tokens == other.tokens for other in known.values()):
-            what = "tokens are merged by their text" if self._vocabulary and self._vocabulary.by_token else ""
-            if self._vocabulary and not what:
-                what = f"the output has that of {self._names[self._vocabulary.known[0]]}"
-            yield f"the vocab.json of {listed(list(known))} differ: {what}"
+        said = [(vocabulary.tokens, vocabulary.merges) for vocabulary in known.values()]
+        vocabulary = self._vocabulary
+        if vocabulary is None or said.count(said[0]) == len(said):
+            return
+        if vocabulary.by_token:
+            what = "tokens are merged by their text"
+        elif vocabulary.owner is None:
+            what = "the output has the merges of all"
+        else:
+            what = f"the output has that of {self._names[vocabulary.owner]}"
+        yield f"the vocab.json of {listed(list(known))} differ: {what}"
 
     def _differing_mel_stats(self) -> list[str]:
         """The sources, where they do not all have the same mel_stats: as a tensor, and as a file."""
@@ -201,7 +210,16 @@ class _Directory:
 
     def _listens_as_giver(self) -> bool:
         """Whether everything that hears a reference voice is the giver's, untouched."""
-        return all(step.sources == (self._giver,) for step in self._steps if is_listening(step.key))
+        return all(
+            step.sources == (self._giver,) or (step.key == "mel_stats" and self._are_mel_stats_equal(step))
+            for step in self._steps
+            if is_listening(step.key)
+        )
+
+    def _are_mel_stats_equal(self, step: Step) -> bool:
+        """Whether all that the output's mel_stats are made of are the giver's, bit for bit."""
+        found = {self._headers[index].mel_stats for index in (self._giver or 0, *step.sources)}
+        return len(found) == 1 and None not in found
 
 
 def _copy(name: str, owner: str, path: Path) -> Companion:
@@ -209,7 +227,10 @@ def _copy(name: str, owner: str, path: Path) -> Companion:
 
 
 def _config_of(config: Mapping[str, Any], origin: str) -> Companion:
-    content = (json.dumps(config, indent=4, ensure_ascii=False) + "\n").encode("utf-8", "surrogatepass")
+    try:
+        content = json.dumps(config, indent=4, ensure_ascii=False).encode() + b"\n"
+    except UnicodeEncodeError:  # half of a surrogate pair, which only an escape can say
+        content = json.dumps(config, indent=4).encode() + b"\n"
     return Companion("config.json", origin, len(content), content=content)
 
 
@@ -217,6 +238,6 @@ def _stored_data(path: Path) -> object:
     """Something that is equal for files of equal tensors: a torch zip's checksums, whatever its root is called."""
     try:
         with zipfile.ZipFile(path) as archive:
-            return [info.CRC for info in archive.infolist() if "/data/" in info.filename]
-    except (zipfile.BadZipFile, OSError, ValueError):
+            return tuple(info.CRC for info in archive.infolist() if "/data/" in info.filename)
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
         return path.stat().st_size

@@ -203,16 +203,21 @@ def _ranges(step: Step, count: int) -> Iterator[tuple[int, int]]:
 
 
 def _merged(step: Step, pieces: Sequence[torch.Tensor], weights: Sequence[float], lane: _Lane) -> torch.Tensor:
-    first = pieces[0]
     # Fine-tunes of one parent share most of it: what is equal everywhere stays as it is, bit for bit, NaN included.
-    if all(piece.dtype == first.dtype and torch.equal(_bits(piece), _bits(first)) for piece in pieces[1:]):
-        return first
+    if _are_equal(pieces):
+        return pieces[0]
     return METHODS[step.method].combine(_widened(step, pieces, lane), weights)
 
 
-def _bits(piece: torch.Tensor) -> torch.Tensor:
-    nbytes = piece.numel() * piece.element_size()
-    return piece.view(torch.int64 if nbytes % 8 == 0 and piece.storage_offset() == 0 else torch.uint8)
+def _are_equal(pieces: Sequence[torch.Tensor]) -> bool:
+    first, *others = pieces
+    if any(piece.dtype != first.dtype for piece in others):
+        return False
+    # Eight bytes at a time where all of them lie so: one that was gathered may begin anywhere.
+    size = first.element_size()
+    aligned = first.numel() * size % 8 == 0 and all(piece.storage_offset() * size % 8 == 0 for piece in pieces)
+    bits = first.view(torch.int64 if aligned else torch.uint8)
+    return all(torch.equal(piece.view(bits.dtype), bits) for piece in others)
 
 
 def _widened(step: Step, pieces: Sequence[torch.Tensor], lane: _Lane) -> list[torch.Tensor]:

@@ -19,7 +19,7 @@ from .recipe import Recipe
 from .rules import deciding_rules, idle_rule_problems
 from .specs import Header, StoredTensor
 from .steps import Step, StepBuilder
-from .text_rows import OutputVocabulary
+from .text_rows import OutputVocabulary, rows_of
 from .text_tokens import text_tokens
 from .xtts import MODEL_FILES, TEXT_ROWS, TRAINER_PREFIX, generation
 
@@ -95,7 +95,7 @@ def make_plan(recipe: Recipe, headers: Sequence[Header]) -> Plan:
     if problems:
         raise RecipeError(problems)
     text = next((step for step in steps if step.key in TEXT_ROWS), None)
-    tokens = text_tokens(headers, text.sources, text.spec.shape[0], vocabulary) if text else {}
+    tokens = text_tokens(headers, text.sources, rows_of(text.spec), vocabulary) if text else {}
     metadata = merge_metadata(recipe, headers, layout, tokens)
     companions = plan_companions(recipe, headers, steps, metadata, vocabulary, tokens)
     if companions.problems:

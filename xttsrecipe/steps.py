@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .errors import Problem, listed
 from .recipe import Merge, Recipe, Rule, Take
 from .specs import DType, Header, StoredTensor, TensorSpec, shape_text, widest
-from .text_rows import OutputVocabulary, Segment, TextRows
+from .text_rows import OutputVocabulary, Segment, TextRows, rows_of
 from .xtts import TEXT_ROWS
 
 
@@ -134,7 +134,7 @@ class StepBuilder:
         """What the rows of the output's text tensors mean, where that is known."""
         made = [step for step in steps if step.key in TEXT_ROWS]
         return self._text.output(
-            {step.key: step.sources for step in made}, {step.key: step.spec.shape[0] for step in made}
+            {step.key: step.sources for step in made}, {step.key: rows_of(step.spec) for step in made}
         )
 
     def training_only(self, source: int) -> list[Step]:

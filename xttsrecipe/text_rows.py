@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from .errors import Problem, listed
 from .recipe import Recipe
-from .specs import Header, StoredTensor, Vocabulary
+from .specs import Header, StoredTensor, TensorSpec, Vocabulary
 from .vocabulary import MergedVocabulary, merge_vocabularies
 from .xtts import TEXT_ROWS
 
@@ -35,13 +35,20 @@ class Segment:
 @dataclass(frozen=True, slots=True)
 class OutputVocabulary:
     """What the rows of the output mean. ``sources``: those (indices) whose rows are in it; ``known``: those of them
-    whose vocabulary is known, in the order of ``merged.row_of``. ``by_token``: their vocabularies differ.
+    whose vocabulary is known, in the order of ``merged.row_of``. ``owner``: the one whose vocab.json the merged one is,
+    byte for byte; None where it is nobody's. ``by_token``: their tokens differ.
     """
 
     sources: tuple[int, ...]
     known: tuple[int, ...]
     merged: MergedVocabulary
+    owner: int | None
     by_token: bool
+
+
+def rows_of(spec: TensorSpec) -> int:
+    """How many rows a tensor has; 0 where it is a single element."""
+    return spec.shape[0] if spec.shape else 0
 
 
 class TextRows:
@@ -70,13 +77,16 @@ class TextRows:
         order = known.index(wanted) if wanted in known else 0
         first, *others = vocabularies.values()
         by_token = not all(first.tokens == other.tokens for other in others)
-        return OutputVocabulary(sources, known, merge_vocabularies([first, *others], order), by_token)
+        merged = merge_vocabularies([first, *others], order)
+        # The text is that of the vocabulary that gave the order, or a new one.
+        owner = known[order] if merged.text == vocabularies[known[order]].text else None
+        return OutputVocabulary(sources, known, merged, owner, by_token)
 
     def check(self, key: str, sources: Sequence[int], tensors: Sequence[StoredTensor]) -> None:
         """Keep a problem for each source whose vocabulary does not fit the rows of this tensor."""
         for index, tensor in zip(sources, tensors, strict=True):
             vocabulary = self._headers[index].vocabulary
-            rows = tensor.spec.shape[0] if tensor.spec.shape else 0
+            rows = rows_of(tensor.spec)
             if vocabulary and vocabulary.rows != rows:
                 self._keep(f"misfit {index}", self._misfit(index, vocabulary, key, rows))
 
@@ -143,6 +153,8 @@ class TextRows:
         """The weights of those that know a token, scaled to sum to 1."""
         given = [weights[index] for index in inputs]
         total = math.fsum(given)
+        if len(inputs) == 1:
+            return (1.0,)  # however little it weighs
         if len(inputs) == len(weights):
             return tuple(given)
         if abs(total) < 1e-9:

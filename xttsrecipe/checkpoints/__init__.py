@@ -63,8 +63,10 @@ def open_checkpoint(path: Path) -> Header:
 
 
 def _open_file(path: Path) -> Header:
-    if not stat.S_ISREG(path.stat().st_mode):
-        raise _refused(path, "is a device, pipe or socket", expected="a checkpoint file")
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode):
+        what = "is a directory" if stat.S_ISDIR(mode) else "is a device, pipe or socket"
+        raise _refused(path, what, expected="a checkpoint file")
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
