@@ -1,10 +1,12 @@
-"""The checkpoints that the tests merge: two models, a and b, in every layout, each file made when first asked for."""
+"""The checkpoints that the tests merge: a few models, in every layout, each file made when first asked for."""
 
 from __future__ import annotations
 
 import functools
-import shutil
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from TTS.tts.models.xtts import Xtts
@@ -13,7 +15,18 @@ from . import client, models
 from .training import TrainingFiles, train
 from .vocabulary import vocabulary, write_vocabulary
 
-SEEDS = {"a": 1, "b": 2}
+# a and b share a vocabulary. The others have extended it: news and audiobook by different numbers of tokens, one of
+# which both have; legal by as many as news. The newer of these files have merges as lists.
+VOCABULARIES: Mapping[str, dict[str, Any]] = {
+    "a": vocabulary(),
+    "b": vocabulary(),
+    "news": vocabulary([("o", "r"), ("w", "or"), ("wor", "l"), ("worl", "d")], ["[hu]"]),
+    "audiobook": vocabulary(
+        [("b", "o"), ("o", "k"), ("bo", "ok"), ("o", "r"), ("m", "y")], ["[nl]", "[cs]"], pairs=True
+    ),
+    "legal": vocabulary([("l", "a"), ("la", "w"), ("a", "s"), ("u", "p")], ["[pl]"]),
+}
+SEEDS = {name: seed for seed, name in enumerate(VOCABULARIES, start=1)}
 
 # Model a in the first layout is merged with model b in the second.
 PAIRINGS = (
@@ -30,6 +43,8 @@ PAIRINGS = (
 )
 LAYOUTS = ("release", "trainer", "shrunk", "leftovers", "fp16", "pickled")
 
+SPEAKERS = ("Ana", "Björn")
+
 
 def row(first: str, second: str) -> str:
     """What the README's table calls a pairing."""
@@ -37,66 +52,73 @@ def row(first: str, second: str) -> str:
 
 
 class Checkpoints:
-    """Files of the models a and b by layout, and how they sound. All is in ``folder``.
-
-    ``folder/a`` and ``folder/b`` are model directories as they are published; a has speakers and training's files too.
-    """
+    """Files of the models by layout, and how they sound. All is in ``folder``."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        for name in SEEDS:
-            (folder / name).mkdir()
-        self.vocabulary = write_vocabulary(folder / "a" / "vocab.json", vocabulary())
-        shutil.copy(self.vocabulary, folder / "b")
+        self._folder = folder
         self.reference = models.write_speech(folder / "reference.wav", pitch=150)
 
     @functools.cache  # noqa: B019 (one object a session)
+    def directory(self, name: str) -> Path:
+        """A model directory as it is published. That of a has speakers, that of b training's files."""
+        folder = self._folder / name
+        folder.mkdir()
+        write_vocabulary(folder / "vocab.json", VOCABULARIES[name])
+        config, state = models.new_model(folder / "vocab.json", SEEDS[name])
+        models.save_release(folder / "model.pth", config, state)
+        config.save_json(str(folder / "config.json"))
+        if name == "a":
+            recordings = dict(zip(SPEAKERS, self._recordings, strict=False))
+            models.save_speakers(folder / "speakers_xtts.pth", client.load_folder(folder), recordings)
+        if name == "b":
+            files = self.training_files(name)
+            for file in (files.dvae, files.mel_stats):
+                os.link(file, folder / file.name)
+        return folder
+
+    @functools.cache  # noqa: B019
     def path(self, layout: str, name: str) -> Path:
         """The file of model ``name`` in this layout. Trainer files, and shrunk ones, are trained a step further."""
-        if layout == "release":
-            return self._release(name)
-        target = self.folder / f"{layout}_{name}.pth"
+        release = self.directory(name) / "model.pth"
+        target = self._folder / f"{layout}_{name}.pth"
         match layout:
+            case "release":
+                return release
             case "trainer":
-                return train(self.training_files(name), self.folder / "run", self.path("release", name), target)
+                return train(self.training_files(name), self._folder / "run", release, target)
             case "shrunk":
                 return models.save_shrunk(target, self.path("trainer", name))
             case "fp16":
-                return models.save_half(target, self.path("release", name))
+                return models.save_half(target, release)
             case "leftovers":
-                return models.save_leftovers(target, self.load(self.path("release", name)))
+                return models.save_leftovers(target, self.load(release))
             case "pickled":
-                return models.save_pickled(target, self.path("release", name), client.read_config(self.config))
+                return models.save_pickled(target, release, client.read_config(release.with_name("config.json")))
         raise ValueError(layout)
 
-    @property
-    def config(self) -> Path:
-        """The config.json of both models."""
-        self._release("a")
-        return self.folder / "a" / "config.json"
+    @functools.cached_property
+    def _recordings(self) -> tuple[Path, ...]:
+        pitches = (110, 140, 180)
+        return tuple(models.write_speech(self._folder / f"{pitch}.wav", pitch) for pitch in pitches)
 
     @functools.cache  # noqa: B019
-    def _release(self, name: str) -> Path:
-        folder = self.folder / name
-        config, state = models.new_model(self.vocabulary, SEEDS[name])
-        path = models.save_release(folder / "model.pth", config, state)
-        config.save_json(str(folder / "config.json"))
-        return path
-
-    @functools.cache  # noqa: B019
-    def training_files(self, name: str = "a") -> TrainingFiles:
+    def training_files(self, name: str) -> TrainingFiles:
         """Each model has a DVAE of its own, so that it shows whose a merge carries."""
-        mel_stats = self.folder / name / "mel_stats.pth"
+        folder = self._folder / f"training_{name}"
+        folder.mkdir()
+        mel_stats = folder / "mel_stats.pth"
         torch.save(models.mel_stats(), mel_stats)
-        recordings = tuple(
-            models.write_speech(self.folder / f"recording{pitch}.wav", pitch=pitch) for pitch in (110, 140, 180)
+        return TrainingFiles(
+            vocabulary=write_vocabulary(folder / "vocab.json", VOCABULARIES[name]),
+            dvae=models.save_dvae(folder / "dvae.pth", 10 + SEEDS[name]),
+            mel_stats=mel_stats,
+            recordings=self._recordings,
         )
-        dvae = models.save_dvae(self.folder / name / "dvae.pth", 10 + SEEDS[name])
-        return TrainingFiles(self.vocabulary, dvae, mel_stats, recordings)
 
     def load(self, checkpoint: Path) -> Xtts:
-        """Any of these files, or one merged from them, in the client."""
-        return client.load_file(checkpoint, self.config, self.vocabulary)
+        """A file of the models a and b, or one merged from them, in the client."""
+        folder = self.directory("a")
+        return client.load_file(checkpoint, folder / "config.json", folder / "vocab.json")
 
     @functools.cache  # noqa: B019
     def voice(self, layout: str, name: str) -> torch.Tensor:

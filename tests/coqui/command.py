@@ -1,4 +1,7 @@
-"""Runs the real command of the project, which is installed in another environment than the client."""
+"""Runs the real command of the project, which is installed in another environment than the client.
+
+XTTSRECIPE and XTTSRECIPE_PYTHON in the environment name another command and another interpreter.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-_PROJECT = Path(__file__).parents[2]
-_COMMAND = shlex.split(os.environ.get("XTTSRECIPE") or shlex.quote(str(_PROJECT / ".venv" / "bin" / "xttsrecipe")))
+PROJECT = Path(__file__).parents[2]
+PYTHON = os.environ.get("XTTSRECIPE_PYTHON") or str(PROJECT / ".venv" / "bin" / "python")
+_COMMAND = shlex.split(os.environ.get("XTTSRECIPE") or shlex.quote(str(PROJECT / ".venv" / "bin" / "xttsrecipe")))
 
 
 def xttsrecipe(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -26,7 +30,7 @@ def xttsrecipe(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def write_recipe(folder: Path, sources: Mapping[str, Path], weights: Sequence[float], output: str, **more: Any) -> Path:
+def write_recipe(folder: Path, sources: Mapping[str, Path], weights: Sequence[float], to: str, **more: Any) -> Path:
     """A recipe file that merges ``sources`` by ``weights``; JSON is YAML. ``more``: further fields of the recipe."""
     text = {
         "name": "merged",
@@ -34,17 +38,17 @@ def write_recipe(folder: Path, sources: Mapping[str, Path], weights: Sequence[fl
         "checkpoints": {name: f"{path}/" if path.is_dir() else str(path) for name, path in sources.items()},
         "weights": dict(zip(sources, weights, strict=True)),
         **more,
-        "output": {"path": output, **more.get("output", {})},
+        "output": {"path": to, **more.get("output", {})},
     }
-    path = (folder / output).with_suffix(".yaml")
+    path = folder / f"{Path(to).stem}.yaml"
     path.write_text(json.dumps(text, indent=2, ensure_ascii=False), encoding="utf-8")
     return path
 
 
 def merge(
-    folder: Path, sources: Mapping[str, Path], weights: Sequence[float], output: str = "merged.pth", **more: Any
+    folder: Path, sources: Mapping[str, Path], weights: Sequence[float], to: str = "merged.pth", **more: Any
 ) -> Path:
     """The output, in ``folder``, of ``xttsrecipe run`` on such a recipe; the run has to succeed."""
-    done = xttsrecipe("run", write_recipe(folder, sources, weights, output, **more))
+    done = xttsrecipe("run", write_recipe(folder, sources, weights, to, **more))
     assert done.returncode == 0, f"xttsrecipe run: exit code {done.returncode}\n{done.stdout}\n{done.stderr}"
-    return folder / output
+    return folder / to

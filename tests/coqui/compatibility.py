@@ -16,14 +16,14 @@ CLAIMS: pytest.StashKey[dict[Path, set[Claim]]] = pytest.StashKey()
 
 
 def claims(items: Iterable[pytest.Item]) -> dict[Path, set[Claim]]:
-    """What the collected tests of each file are evidence for: row by the test's parameter, column by its mark."""
+    """What the collected tests of each file are evidence for: column by their mark, row by it or by the parameter."""
     found: dict[Path, set[Claim]] = {}
     for item in items:
         file = found.setdefault(item.path, set())
         mark = item.get_closest_marker("claim")
         if mark is not None:
             assert isinstance(item, pytest.Function)
-            file.add((item.callspec.id, mark.args[0]))
+            file.add((mark.kwargs.get("row") or item.callspec.id, mark.args[0]))
     return found
 
 

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-# Read when the client is imported: no network, no GPU, and its caches nowhere but in memory.
+# Read when the client is imported: no network, no GPU, no window.
 os.environ |= {"HF_HUB_OFFLINE": "1", "CUDA_VISIBLE_DEVICES": "", "MPLBACKEND": "agg"}
 
 import pytest
@@ -19,6 +19,7 @@ from .compatibility import CLAIMS, claims
 @pytest.fixture(scope="session")
 def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkpoints]:
     folder = tmp_path_factory.mktemp("checkpoints")
+    os.environ["TTS_HOME"] = str(folder)
     yield Checkpoints(folder)
     # 2 GB: more than what pytest keeps of a run should take.
     shutil.rmtree(folder)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime
 import math
 import wave
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,6 +69,16 @@ def mel_stats() -> torch.Tensor:
 
 def save_release(path: Path, config: XttsConfig, state: State, **entries: Any) -> Path:
     torch.save({"config": config.to_dict(), "model": state, **entries}, path)
+    return path
+
+
+def save_speakers(path: Path, model: Xtts, speakers: Mapping[str, Path]) -> Path:
+    """speakers_xtts.pth: what the model hears in these recordings."""
+    heard = {}
+    for name, recording in speakers.items():
+        latent, embedding = model.get_conditioning_latents(audio_path=str(recording))
+        heard[name] = {"gpt_cond_latent": latent.clone(), "speaker_embedding": embedding.clone()}
+    torch.save(heard, path)
     return path
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,24 +33,54 @@ SOME_KEYS = (
 
 @dataclass(frozen=True)
 class Blend:
-    """0.6 of model a in one layout and 0.4 of model b in another."""
+    """Model a in one layout merged with model b in another: 0.6 and 0.4, and, while that is looked at, 1 and 0."""
 
     layouts: tuple[str, str]
     merged: Path
+    all_a: Future[Path]
+    all_b: Future[Path]
+
+
+@pytest.fixture(scope="module")
+def kitchen() -> Iterator[ThreadPoolExecutor]:
+    """Runs commands while the client is busy, two at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        yield pool
 
 
 @pytest.fixture(scope="module", params=PAIRINGS, ids=[row(*pairing) for pairing in PAIRINGS])
 def blend(
-    request: pytest.FixtureRequest, checkpoints: Checkpoints, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    checkpoints: Checkpoints,
+    kitchen: ThreadPoolExecutor,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Blend]:
     folder = tmp_path_factory.mktemp("blend")
-    yield Blend(request.param, merge(folder, _sources(checkpoints, request.param), WEIGHTS))
+    first, second = request.param
+    sources = {"a": checkpoints.path(first, "a"), "b": checkpoints.path(second, "b")}
+    merged, all_a, all_b = (
+        kitchen.submit(merge, folder, sources, weights, name)
+        for weights, name in ((WEIGHTS, "merged.pth"), ((1, 0), "all_a.pth"), ((0, 1), "all_b.pth"))
+    )
+    yield Blend(request.param, merged.result(), all_a, all_b)
+    wait((all_a, all_b))
     shutil.rmtree(folder)
 
 
-def _sources(checkpoints: Checkpoints, pairing: tuple[str, str]) -> dict[str, Path]:
-    first, second = pairing
-    return {"a": checkpoints.path(first, "a"), "b": checkpoints.path(second, "b")}
+@pytest.fixture(scope="module")
+def selves(
+    checkpoints: Checkpoints, kitchen: ThreadPoolExecutor, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Future[Path]]]:
+    """Model a in every layout, merged with itself."""
+    folder = tmp_path_factory.mktemp("selves")
+    paths = {layout: checkpoints.path(layout, "a") for layout in LAYOUTS}
+    selves = {
+        layout: kitchen.submit(merge, folder, {"one": path, "same": path}, WEIGHTS, f"{layout}.pth")
+        for layout, path in paths.items()
+    }
+    yield selves
+    wait(selves.values())
+    shutil.rmtree(folder)
 
 
 @pytest.mark.claim("loads strictly, speaks")
@@ -91,22 +121,15 @@ def test_client_loads_it_safely_and_leaves_it_as_it_is(blend: Blend, checkpoints
 
 
 @pytest.mark.claim("weight 1: the parent's voice")
-@pytest.mark.parametrize("pairing", PAIRINGS, ids=[row(*pairing) for pairing in PAIRINGS])
-def test_weight_one_is_that_parents_voice(pairing: tuple[str, str], checkpoints: Checkpoints, scratch: Path) -> None:
-    sources = _sources(checkpoints, pairing)
-    with ThreadPoolExecutor() as pool:  # two commands at a time
-        all_a = pool.submit(merge, scratch, sources, (1, 0), "all_a.pth")
-        all_b = pool.submit(merge, scratch, sources, (0, 1), "all_b.pth")
-    for merged, layout, name in ((all_a, pairing[0], "a"), (all_b, pairing[1], "b")):
+def test_weight_one_is_that_parents_voice(blend: Blend, checkpoints: Checkpoints) -> None:
+    for merged, layout, name in ((blend.all_a, blend.layouts[0], "a"), (blend.all_b, blend.layouts[1], "b")):
         wave = client.speak(checkpoints.load(merged.result()), checkpoints.reference)
         assert torch.equal(wave, checkpoints.voice(layout, name))
 
 
 @pytest.mark.claim("with itself: its own voice")
-@pytest.mark.parametrize("layout", LAYOUTS, ids=[row(layout, "itself") for layout in LAYOUTS])
-def test_with_itself_is_its_own_voice(layout: str, checkpoints: Checkpoints, scratch: Path) -> None:
-    path = checkpoints.path(layout, "a")
-    merged = merge(scratch, {"one": path, "same": path}, WEIGHTS)
-    wave = client.speak(checkpoints.load(merged), checkpoints.reference)
+@pytest.mark.parametrize("layout", LAYOUTS, ids=[row(layout, layout) for layout in LAYOUTS])
+def test_with_itself_is_its_own_voice(layout: str, selves: dict[str, Future[Path]], checkpoints: Checkpoints) -> None:
+    wave = client.speak(checkpoints.load(selves[layout].result()), checkpoints.reference)
     client.assert_speech(wave)
     assert torch.equal(wave, checkpoints.voice(layout, "a"))

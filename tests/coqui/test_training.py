@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from trainer.io import copy_model_files
 from TTS.tts.layers.xtts.trainer.gpt_trainer import GPTTrainer
 
 from .checkpoints import Checkpoints, assert_same_tensors, canonical_state, row
@@ -37,7 +38,7 @@ def merged(
 
 @pytest.mark.claim("trains on: xtts_checkpoint")
 def test_training_starts_from_it_by_xtts_checkpoint(merged: Merged, checkpoints: Checkpoints, scratch: Path) -> None:
-    model = GPTTrainer(training_config(checkpoints.training_files(), scratch, xtts_checkpoint=merged.path))
+    model = GPTTrainer(training_config(checkpoints.training_files("a"), scratch, xtts_checkpoint=merged.path))
     # The trainer loads this with strict=False: what it did not find would be random now.
     assert_same_tensors(model.xtts.state_dict(), canonical_state(merged.path))
 
@@ -49,7 +50,7 @@ def test_training_goes_on_by_restore_path_with_all_layers(
 ) -> None:
     entries = torch.load(merged.path, weights_only=True, mmap=True)
     assert entries.keys() == {"config", "model", "step", "epoch", "model_loss", "xttsrecipe"}
-    trainer = start_training(checkpoints.training_files(), scratch, restore_path=merged.path)
+    trainer = start_training(checkpoints.training_files("a"), scratch, restore_path=merged.path)
 
     assert len(entries["model"]) == 687
     assert_same_tensors(trainer.model.state_dict(), entries["model"])
@@ -61,6 +62,20 @@ def test_training_goes_on_by_restore_path_with_all_layers(
     trainer.fit()
     assert (trainer.output_path / "best_model.pth").exists()
     assert trainer.best_loss["train_loss"] < 100
+
+
+@pytest.mark.parametrize("merged", PAIRINGS[1:2], ids=[row(*PAIRINGS[1])], indirect=True)
+def test_training_goes_on_in_a_folder_with_it(merged: Merged, checkpoints: Checkpoints, scratch: Path) -> None:
+    files = checkpoints.training_files("a")
+    folder = scratch / "run"
+    folder.mkdir()
+    copy_model_files(training_config(files, scratch), folder, {})
+    (folder / "best_model_1.pth").symlink_to(merged.path)
+    trainer = start_training(files, scratch, continue_path=folder)
+    entries = torch.load(merged.path, weights_only=True, mmap=True)
+    assert_same_tensors(trainer.model.state_dict(), entries["model"])
+    assert trainer.total_steps_done == entries["step"] + 1
+    assert "Optimizer is not compatible" in log_of(trainer), "there is none: it starts anew"
 
 
 def test_training_files_of_the_first_source_are_in_it_untouched(checkpoints: Checkpoints, scratch: Path) -> None:

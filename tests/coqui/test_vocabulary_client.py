@@ -1,6 +1,6 @@
 """What is said of vocab.json files, against the real client: its VoiceBpeTokenizer on the real tokenizers library.
 
-Runs in .venv-coqui, which has none of xttsrecipe's dependencies; xttsrecipe itself runs in the .venv beside it.
+Runs in the client's environment, which has none of xttsrecipe's dependencies; xttsrecipe itself runs in the project's.
 """
 
 from __future__ import annotations
@@ -8,17 +8,14 @@ from __future__ import annotations
 import json
 import random
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from TTS.tts.layers.xtts.tokenizer import VoiceBpeTokenizer
 
-VoiceBpeTokenizer = pytest.importorskip("TTS.tts.layers.xtts.tokenizer").VoiceBpeTokenizer
-
-ROOT = Path(__file__).parent.parent.parent
-PYTHON = Path(sys.prefix).with_name(".venv") / "bin" / "python"
+from .command import PROJECT, PYTHON
 
 READ = """
 import json, pathlib, sys
@@ -47,7 +44,7 @@ SPECIAL = ("[STOP]", "[UNK]", "[SPACE]", "[START]", "[en]", "[de]", "[fr]")
 
 def ours(script: str, given: Any) -> list[dict[str, Any]]:
     done = subprocess.run(
-        [str(PYTHON), "-c", script], cwd=ROOT, input=json.dumps(given), capture_output=True, text=True, check=False
+        [PYTHON, "-c", script], cwd=PROJECT, input=json.dumps(given), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
     return [json.loads(line) for line in done.stdout.splitlines()]

@@ -54,9 +54,10 @@ def training_config(files: TrainingFiles, folder: Path, *, xtts_checkpoint: Path
 
 
 def start_training(
-    files: TrainingFiles, folder: Path, *, restore_path: Path | None = None, xtts_checkpoint: Path | None = None
-) -> Trainer:
-    """A trainer ready to go on from a checkpoint, and all that it logs in ``folder``."""
+    files: TrainingFiles, folder: Path, *, restore_path: Path | None = None, continue_path: Path | None = None,
+    xtts_checkpoint: Path | None = None,
+) -> Trainer:  # fmt: skip
+    """A trainer ready to go on from a checkpoint, or in a folder with one; what it writes is in ``folder``."""
     config = training_config(files, folder, xtts_checkpoint=xtts_checkpoint)
     model = GPTTrainer(config)
     samples: list[dict[str, Any]] = [
@@ -64,7 +65,7 @@ def start_training(
         for path, text in zip(files.recordings, ("hello the world.", "in there.", "lower them."), strict=True)
     ]
     return Trainer(
-        TrainerArgs(restore_path=str(restore_path or "")),
+        TrainerArgs(restore_path=str(restore_path or ""), continue_path=str(continue_path or "")),
         config,
         output_path=folder,
         model=model,
