@@ -19,7 +19,7 @@ ROOT = "xttsrecipe"
 # each other, without cycles. A package stands for all its modules.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "version", "specs"),
-    ("yaml_syntax", "patterns", "positional", "torch_dtypes", "vocabulary"),
+    ("yaml_syntax", "patterns", "positional", "torch_dtypes", "vocabulary", "segments"),
     ("document", "xtts"),
     ("schema", "checkpoints", "methods", "settings"),
     ("recipe",),
@@ -27,6 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("steps", "text_tokens"),
     ("metadata",),
     ("companions",),
+    ("caveats",),
     ("plan",),
     ("preflight", "gather", "writers", "report"),
     ("execute",),

@@ -44,7 +44,8 @@ def equal_voices(folder: Path, *names: str) -> dict[str, str]:
 
 def owners(plan: Plan) -> dict[str, str]:
     """Whose each copied file is."""
-    return {file.name: file.path.parent.name for file in plan.companions if file.path}
+    copied = [(file.name, file.data) for file in plan.companions if not isinstance(file.data, bytes)]
+    return {name: data.path.parent.name for name, data in copied}
 
 
 # --- which, and whose --------------------------------------------------------------------------------------------
@@ -132,8 +133,9 @@ def test_where_the_owner_lacks_a_config_it_is_the_checkpoints(tmp_path: Path) ->
     (tmp_path / "b/config.json").unlink()
     plan = plan_of(tmp_path, checkpoints, companions="from b")
     config = plan.companions[0]
-    assert (config.name, config.origin, config.path) == ("config.json", "the checkpoint's", None)
-    assert json.loads(config.content or b"") == plan.metadata.config
+    assert (config.name, config.origin) == ("config.json", "the checkpoint's")
+    assert isinstance(config.data, bytes)
+    assert json.loads(config.data) == plan.metadata.config
 
 
 def test_where_one_names_the_vocabulary_it_is_the_one_that_is_written(tmp_path: Path) -> None:
@@ -152,7 +154,10 @@ def test_files_alone_make_a_directory_where_config_and_vocabulary_are_known(tmp_
     assert set(folder_bytes(tmp_path / "out")) == {"model.pth", "config.json", "vocab.json"}
     assert json.loads((tmp_path / "out/config.json").read_bytes()) == config_of(NEWS, "a")
     assert (tmp_path / "out/vocab.json").read_bytes() == (tmp_path / "a.json").read_bytes()
-    assert plan.warnings == ("no source is a model directory: the output has no speakers_xtts.pth",)
+    assert plan.warnings == (
+        "the vocabulary of b is not known: its rows are taken to mean what a's do",
+        "no source is a model directory: the output has no speakers_xtts.pth",
+    )
 
 
 def test_an_output_is_a_source_like_any_other(tmp_path: Path) -> None:
@@ -394,7 +399,10 @@ def test_a_vocabulary_that_is_one_parents_to_the_byte_is_called_that_parents(tmp
 def test_companions_of_a_file_are_none_and_it_is_said(tmp_path: Path) -> None:
     checkpoints = equal_voices(tmp_path, "news", "audiobook")
     plan = plan_of(tmp_path, {**checkpoints, "news": "news/model.pth"}, companions="from news", overrides=LISTENS)
-    assert plan.warnings == ("companions names news, which is not a model directory: none are copied",)
+    assert plan.warnings == (
+        "the vocabulary of news is not known: its rows are taken to mean what audiobook's do",
+        "companions names news, which is not a model directory: none are copied",
+    )
     run(plan)
     assert set(folder_bytes(tmp_path / "out")) == {"model.pth", "config.json", "vocab.json"}
 
@@ -404,7 +412,10 @@ def test_companions_of_a_directory_with_nothing_but_a_model_are_none_and_it_is_s
     for name in ALL:
         (tmp_path / "news" / name).unlink()
     plan = plan_of(tmp_path, checkpoints, companions="from news")
-    assert plan.warnings == ("companions names news, which has no files beside its model: none are copied",)
+    assert plan.warnings == (
+        "the vocabulary of news is not known: its rows are taken to mean what audiobook's do",
+        "companions names news, which has no files beside its model: none are copied",
+    )
 
 
 def test_companions_named_for_a_file_are_warned_of(tmp_path: Path) -> None:

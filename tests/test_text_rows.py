@@ -411,6 +411,10 @@ def vocabularies_and_weights(draw: st.DrawFn) -> tuple[list[Tokens], list[float]
     return vocabularies, [part / total for part in parts], draw(st.integers(0, count - 1))
 
 
+def cancel(weights: list[float]) -> bool:
+    return abs(math.fsum(weights)) < 0.1 * math.fsum(map(abs, weights))
+
+
 @settings(max_examples=60)
 @given(vocabularies_and_weights())
 def test_any_vocabularies_in_any_order_with_any_weights(drawn: tuple[list[Tokens], list[float], int]) -> None:
@@ -418,13 +422,14 @@ def test_any_vocabularies_in_any_order_with_any_weights(drawn: tuple[list[Tokens
     states = states_for(vocabularies)
     known = [[index for index, tokens in enumerate(vocabularies) if token in tokens] for token in "abcdefgh"]
     some = [indices for indices in known if 1 < len(indices) < len(vocabularies)]
-    void = any(abs(math.fsum(weights[index] for index in indices)) < 1e-9 for indices in some)
+    # Weights of which a tenth is left, or less, are too little to scale up.
+    void = any(cancel([weights[index] for index in indices]) for indices in some)
     with tempfile.TemporaryDirectory() as name:
         try:
             plan = plan_of(Path(name), vocabularies, states, NAMES[order], weights=weights)
         except RecipeError as error:
             assert void, error  # noqa: PT017
-            assert all("weights sum to 0" in problem.what for problem in error.problems)  # noqa: PT017
+            assert all("weights cancel each other" in problem.what for problem in error.problems)  # noqa: PT017
             return
         assert not void
         model = loaded_model(run(plan).output)
@@ -537,11 +542,12 @@ def test_text_tensors_decided_unalike_over_equal_vocabularies_are_fine(tmp_path:
     assert_same_bits(model[TEXT_ROWS[2]], states[1][TEXT_ROWS[2]])
 
 
-def test_weights_of_those_that_know_a_token_must_not_sum_to_0(tmp_path: Path) -> None:
+@pytest.mark.parametrize("weight", [-0.5, -0.45])
+def test_weights_of_those_that_know_a_token_must_not_cancel_each_other(weight: float, tmp_path: Path) -> None:
     vocabularies: list[Tokens] = [{"s": 0, "x": 1}, {"s": 0, "x": 1}, {"s": 0, "y": 1}]
-    (problem,) = problems_of(tmp_path, vocabularies, states_for(vocabularies), weights=[0.5, -0.5, 1])
-    assert problem.what == "there are tokens that only a and b know, and their weights sum to 0"
-    assert problem.found == "a 0.5, b -0.5"
+    (problem,) = problems_of(tmp_path, vocabularies, states_for(vocabularies), weights=[0.5, weight, 0.5 - weight])
+    assert problem.what == "there are tokens that only a and b know, and their weights cancel each other"
+    assert problem.found == f"a 0.5, b {weight}"
     assert problem.hint is not None
     assert "gpt.text_{embedding,head}.*" in problem.hint
     settled = {"gpt.text_{embedding,head}.*": {"weights": {"a": 0.25, "b": 0.25, "c": 0.5}}}

@@ -194,6 +194,7 @@ def test_the_plan_itself_holds_the_config_that_is_written(tmp_path: Path) -> Non
     run(plan)
     assert plan.metadata.config == loaded(tmp_path / "out/model.pth")["config"]
     written = next(companion for companion in plan.companions if companion.name == "config.json")
-    assert written.content == (tmp_path / "out/config.json").read_bytes()
-    assert written.nbytes == len(written.content)
+    assert isinstance(written.data, bytes)
+    assert written.data == (tmp_path / "out/config.json").read_bytes()
+    assert written.nbytes == len(written.data)
     assert written.origin == "of news, with the output's text tokens"

@@ -67,7 +67,7 @@ def _verb(function: Callable[P, None]) -> Callable[P, None]:
             say(problems_text(error.problems))
             raise typer.Exit(ExitCode.NO) from None
         except KeyboardInterrupt:
-            say("interrupted; what was there before is as it was\n")
+            say("interrupted; an output is only replaced when the new one is whole\n")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         except BrokenPipeError:  # the reader of our results has seen enough
             discard(sys.stdout.fileno())

@@ -108,7 +108,7 @@ class _OpenSource:
 
     def check_unchanged(self) -> None:
         status = os.fstat(self._descriptor)
-        if FileStamp(status.st_size, status.st_mtime_ns, status.st_ino) != self._header.stamp:
+        if FileStamp.of(status) != self._header.stamp:
             raise CheckpointError(
                 Problem(
                     "was changed or replaced since the plan was made",

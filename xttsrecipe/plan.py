@@ -11,9 +11,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .caveats import caveats
 from .checkpoints import safetensors
 from .companions import Companion, plan_companions
-from .errors import Problem, RecipeError, listed
+from .errors import Problem, RecipeError
 from .metadata import OutputMetadata, architecture_problems, merge_metadata
 from .recipe import Recipe
 from .rules import deciding_rules, idle_rule_problems
@@ -97,21 +98,24 @@ def make_plan(recipe: Recipe, headers: Sequence[Header]) -> Plan:
     text = next((step for step in steps if step.key in TEXT_ROWS), None)
     tokens = text_tokens(headers, text.sources, rows_of(text.spec), vocabulary) if text else {}
     metadata = merge_metadata(recipe, headers, layout, tokens)
-    companions = plan_companions(recipe, headers, steps, metadata, vocabulary, tokens)
-    if companions.problems:
-        raise RecipeError(companions.problems)
+    planned = list(plan_companions(recipe, headers, metadata, vocabulary, tokens, text.sources[0] if text else 0))
+    problems += [problem for problem in planned if isinstance(problem, Problem)]
+    if problems:
+        raise RecipeError(problems)
+    companions = tuple(companion for companion in planned if isinstance(companion, Companion))
+    warnings = caveats(recipe, headers, layout, steps, vocabulary, companions)
     return Plan(
         recipe=recipe,
         headers=tuple(headers),
         steps=tuple(steps),
         metadata=metadata,
         layout=layout,
-        companions=companions.files,
+        companions=companions,
         vocabulary=vocabulary,
         memory=_memory(steps, headers),
-        disk=_disk(steps, metadata, companions.files),
+        disk=_disk(steps, metadata, companions),
         notes=(*metadata.notes, *_notes(recipe, headers, layout)),
-        warnings=(*metadata.warnings, *_carrier_warnings(recipe, headers, layout, carrier), *companions.warnings),
+        warnings=(*metadata.warnings, *warnings),
     )
 
 
@@ -179,22 +183,6 @@ def _carrier(recipe: Recipe, headers: Sequence[Header]) -> int | None:
     if recipe.metadata_from is not None:
         return recipe.metadata_from
     return next((index for index, header in enumerate(headers) if header.training_only), None)
-
-
-def _carrier_warnings(recipe: Recipe, headers: Sequence[Header], layout: str, carrier: int | None) -> Iterator[str]:
-    if layout != "trainer":
-        return
-    having = [name for name, header in zip(recipe.source_names, headers, strict=True) if header.training_only]
-    if not having:
-        yield (
-            "no source has training-only tensors (dvae, spectrograms): the output has none, and the trainer takes them "
-            "from dvae_checkpoint and mel_norm_file when it resumes"
-        )
-    elif carrier is not None and not headers[carrier].training_only:
-        yield (
-            f"metadata.from names {recipe.source_names[carrier]}, which has no training-only tensors: the output has "
-            f"none; {listed(having)} would give them"
-        )
 
 
 def piece_elements(step: Step) -> int:

@@ -77,8 +77,8 @@ def _inputs(plan: Plan) -> Iterator[tuple[str, Path]]:
         yield f"the source {source.name!r}", header.path
         if header.vocabulary:
             yield f"the vocabulary of {source.name!r}", header.vocabulary.path
-        for path in header.companions.values():
-            yield f"a file of the source {source.name!r}", path
+        for file in header.companions.values():
+            yield f"a file of the source {source.name!r}", file.path
     yield "the recipe", plan.recipe.file
 
 
@@ -100,6 +100,13 @@ def _directory_refusals(output: Path, force: bool) -> Iterator[Problem]:
     if not output.is_dir():
         hint = "choose another name, or move the file away"
         yield _refused(output, "is a file", expected="the name of a directory, as it ends in /", hint=hint)
+        return
+    if os.path.ismount(output):  # never raises
+        hint = f"choose a folder in it: {output / 'merged'}/"
+        yield _refused(output, "is where a disk is mounted, which cannot be replaced as a whole", hint=hint)
+        return
+    if _same_file(output, Path(os.curdir)):
+        yield _refused(output, "is the folder that you stand in", hint="go to another folder, or choose another output")
         return
     inside = {entry.name: entry for entry in output.iterdir()}
     other = sorted(name for name, entry in inside.items() if not _belongs(entry))

@@ -2,44 +2,58 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from . import checkpoints
+from . import checkpoints, vocabulary
 from .errors import CheckpointError, Problem
 from .recipe import Source
-from .specs import Header
-from .vocabulary import read_vocabulary
+from .specs import Header, Vocabulary
+from .xtts import VOCABULARY_FILE
 
-_RELATIVE = "paths in a recipe are relative to the recipe's folder; --set checkpoints.NAME=PATH names another place"
+_RELATIVE = "paths in a recipe are relative to the recipe's folder; --set {}=PATH names another place"
 
 
 def open_sources(
-    sources: Sequence[Source], open_checkpoint: Callable[[Path], Header] = checkpoints.open_checkpoint
+    sources: Sequence[Source],
+    open_checkpoint: Callable[[Path], Header] = checkpoints.open_checkpoint,
+    read_vocabulary: Callable[[Path], Vocabulary] = vocabulary.read_vocabulary,
 ) -> list[Header]:
     """The headers of sources, in their order. Raises CheckpointError for all that cannot be read, together."""
     headers: list[Header] = []
     problems: list[Problem] = []
     for source in sources:
         try:
-            headers.append(_with_vocabulary(open_checkpoint(source.path), source))
+            with _naming(source.path, f"source {source.name!r}", f"checkpoints.{source.name}"):
+                header = open_checkpoint(source.path)
+            path = _vocabulary_path(source, header)
+            if path:
+                with _naming(path, f"the vocabulary of {source.name!r}", f"vocabulary.{source.name}"):
+                    header = replace(header, vocabulary=read_vocabulary(path))
+            headers.append(header)
         except CheckpointError as error:
-            problems += _of_source(source, error)
+            problems += error.problems
     if problems:
         raise CheckpointError(problems)
     return headers
 
 
-def _with_vocabulary(header: Header, source: Source) -> Header:
+def _vocabulary_path(source: Source, header: Header) -> Path | None:
     """What the recipe names, else what lies in an XTTS model's directory."""
-    path = source.vocabulary or (header.layout != "plain" and header.companions.get("vocab.json"))
-    return replace(header, vocabulary=read_vocabulary(path)) if path else header
+    found = header.companions.get(VOCABULARY_FILE) if header.layout != "plain" else None
+    return source.vocabulary or (found.path if found else None)
 
 
-def _of_source(source: Source, error: CheckpointError) -> Iterator[Problem]:
+@contextlib.contextmanager
+def _naming(path: Path, what: str, setting: str) -> Iterator[None]:
     """``FILE: is empty`` becomes ``FILE: source 'news' is empty``."""
-    for problem in error.problems:
-        hint = problem.hint or (None if os.path.exists(source.path) else _RELATIVE)  # noqa: PTH110 # never raises
-        yield replace(problem, what=f"source {source.name!r} {problem.what}", hint=hint)
+    try:
+        yield
+    except CheckpointError as error:
+        absent = None if os.path.exists(path) else _RELATIVE.format(setting)  # noqa: PTH110 # never raises
+        raise CheckpointError(
+            replace(problem, what=f"{what} {problem.what}", hint=problem.hint or absent) for problem in error.problems
+        ) from error

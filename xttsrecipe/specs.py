@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -172,6 +173,10 @@ class FileStamp:
     mtime_ns: int
     inode: int
 
+    @classmethod
+    def of(cls, status: os.stat_result) -> FileStamp:
+        return cls(status.st_size, status.st_mtime_ns, status.st_ino)
+
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
@@ -191,6 +196,15 @@ class Vocabulary:
     def rows(self) -> int:
         """Rows of the text tensors that go with it: the largest id and one."""
         return max(self.tokens.values()) + 1
+
+
+@dataclass(frozen=True, slots=True)
+class CompanionFile:
+    """A file beside a model. ``content``: equal for files that hold the same, where that is known."""
+
+    path: Path
+    stamp: FileStamp
+    content: object = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +233,7 @@ class Header:
     digest: str
     mel_stats: str | None = None
     directory: Path | None = None
-    companions: Mapping[str, Path] = field(default_factory=dict)
+    companions: Mapping[str, CompanionFile] = field(default_factory=dict)
     vocabulary: Vocabulary | None = None
 
     @property

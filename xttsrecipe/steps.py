@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 from .errors import Problem, listed
 from .recipe import Merge, Recipe, Rule, Take
+from .segments import Segment, whole
 from .specs import DType, Header, StoredTensor, TensorSpec, shape_text, widest
-from .text_rows import OutputVocabulary, Segment, TextRows, rows_of
-from .xtts import TEXT_ROWS
+from .text_rows import OutputVocabulary, TextRows, rows_of
+from .xtts import TEXT_ROWS, TEXT_ROWS_PATTERN, VOCABULARY_FILE
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,8 @@ class StepBuilder:
             return None
         tensors = [(index, self._headers[index].tensors[key], weight) for index, weight in read]
         vocabulary = self._vocabulary(key, tensors)
-        if len({tensor.spec.shape[bool(vocabulary) :] for _, tensor, _ in tensors}) > 1:
+        first = 1 if vocabulary else 0  # the first dimension that must be equal
+        if len({tensor.spec.shape[first:] for _, tensor, _ in tensors}) > 1:
             facts = [f"{self._names[index]} {shape_text(tensor.spec.shape)}" for index, tensor, _ in tensors]
             self._misfit("of unequal shape", rule, key, ", ".join(facts))
             return None
@@ -85,8 +87,9 @@ class StepBuilder:
             heaviest, tensor, _ = max(tensors, key=lambda entry: entry[2])  # the first of equals
             tensors = [(heaviest, tensor, 1.0)]
         method = "from" if isinstance(decision, Take) or len(tensors) == 1 else decision.method.name
-        shape = tensors[0][1].spec.shape
-        return self._made(key, rule, method, tensors, shape, _whole(shape, [weight for _, _, weight in tensors]))
+        spec = tensors[0][1].spec
+        segments = whole(spec.numel, [weight for _, _, weight in tensors])
+        return self._made(key, rule, method, tensors, spec.shape, segments)
 
     def _vocabulary(self, key: str, tensors: _Weighted) -> OutputVocabulary | None:
         """The vocabulary to merge this tensor's rows by, where they do not mean the same tokens in the same places."""
@@ -150,7 +153,7 @@ class StepBuilder:
                 (tensor,),
                 (1.0,),
                 tensor.spec.dtype,
-                _whole(tensor.spec.shape, [1.0]),
+                whole(tensor.spec.numel, [1.0]),
             )
             for tensor in self._headers[source].training_only.values()
         ]
@@ -175,16 +178,10 @@ class StepBuilder:
             return f"take {key} from {having} with a later rule, or name another source"
         if key in TEXT_ROWS:
             return (
-                f'name the vocab.json of each source under "vocabulary" to merge them token by token, or take them all '
-                f'from one: "gpt.text_{{embedding,head}}.*": from {having}'
+                f'name the {VOCABULARY_FILE} of each source under "vocabulary" to merge them token by token, or take '
+                f'them all from one: "{TEXT_ROWS_PATTERN}": from {having}'
             )
         return f'settle it with a rule, as "{key}": from {having}'
-
-
-def _whole(shape: tuple[int, ...], weights: Sequence[float]) -> tuple[Segment, ...]:
-    """A tensor that is made as a whole: the same places in all inputs."""
-    count = len(weights)
-    return (Segment(0, math.prod(shape), tuple(range(count)), (0,) * count, tuple(weights)),)
 
 
 def _weights(decision: Take | Merge) -> list[tuple[int, float]]:

@@ -9,6 +9,7 @@ from typing import Any
 from .specs import Header
 from .text_rows import OutputVocabulary
 from .vocabulary import special_ids
+from .xtts import model_arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +25,8 @@ class TextTokens:
 
 def with_text_tokens(config: Any, tokens: TextTokens | None) -> Any:
     """The config with these text tokens in its model_args; the config itself where there is nothing to change."""
-    arguments = config.get("model_args") if isinstance(config, Mapping) else None
-    if tokens is None or not isinstance(arguments, Mapping):
+    arguments = model_arguments(config)
+    if tokens is None or not arguments:
         return config
     fields = {
         "gpt_number_text_tokens": tokens.number,
@@ -47,9 +48,7 @@ def text_tokens(
         tokens = TextTokens(rows, *special_ids(vocabulary.merged.tokens))
         fitting = [index for index, header in enumerate(headers) if _fits(header, vocabulary, index in sources)]
     else:
-        config = headers[sources[0]].entries.get("config")
-        arguments = config.get("model_args") if isinstance(config, Mapping) else None
-        given = arguments if isinstance(arguments, Mapping) else {}
+        given = model_arguments(headers[sources[0]].entries.get("config"))
         tokens = TextTokens(rows, given.get("gpt_start_text_token"), given.get("gpt_stop_text_token"))
         fitting = list(sources)
     return {index: tokens for index in range(len(headers)) if index not in fitting}

@@ -11,11 +11,14 @@ from pathlib import Path
 from . import api, checkpoints
 from .errors import Location, Problem, RecipeError, XttsRecipeError
 from .plan import make_plan
-from .recipe import Recipe
+from .recipe import Recipe, Source
 from .rules import rule_problems
 from .sources import open_sources
 from .specs import Header
+from .vocabulary import read_vocabulary
 from .xtts import known_tensors
+
+_Opener = Callable[[Sequence[Source]], list[Header]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +32,22 @@ class Validation:
 
 def validate(paths: Sequence[Path]) -> Iterator[Validation]:
     """The outcome for every recipe in files and folders, in that order; folders by name."""
-    # Recipes of a team share checkpoints: each header is read once.
-    open_checkpoint = functools.cache(checkpoints.open_checkpoint)
+    # Recipes of a team share checkpoints: each header and each vocabulary is read once.
+    open_once = functools.partial(
+        open_sources,
+        open_checkpoint=functools.cache(checkpoints.open_checkpoint),
+        read_vocabulary=functools.cache(read_vocabulary),
+    )
     for path in paths:
         if not os.path.isdir(path):  # noqa: PTH112 # Path.is_dir raises for what cannot be a name
-            yield _validated(path, open_checkpoint)
+            yield _validated(path, open_once)
             continue
         recipes = sorted(found for found in path.rglob("*") if _is_recipe(found, path))
         if not recipes:
             problem = Problem("there is no recipe in this folder", Location(str(path)), expected="*.yaml or *.yml")
             yield Validation(path, (problem,), "")
         for found in recipes:
-            yield _validated(found, open_checkpoint)
+            yield _validated(found, open_once)
 
 
 def _is_recipe(found: Path, folder: Path) -> bool:
@@ -48,17 +55,17 @@ def _is_recipe(found: Path, folder: Path) -> bool:
     return found.suffix in (".yaml", ".yml") and not hidden and os.path.isfile(found)  # noqa: PTH113
 
 
-def _validated(path: Path, open_checkpoint: Callable[[Path], Header]) -> Validation:
+def _validated(path: Path, open_once: _Opener) -> Validation:
     try:
-        return Validation(path, (), _check(api.load_recipe(path), open_checkpoint))
+        return Validation(path, (), _check(api.load_recipe(path), open_once))
     except XttsRecipeError as error:
         return Validation(path, error.problems, "")
 
 
-def _check(recipe: Recipe, open_checkpoint: Callable[[Path], Header]) -> str:
+def _check(recipe: Recipe, open_once: _Opener) -> str:
     """What was checked. Raises XttsRecipeError."""
     present = [source for source in recipe.sources if os.path.exists(source.path)]  # noqa: PTH110 # never raises
-    headers = open_sources(present, open_checkpoint)
+    headers = open_once(present)
     if len(present) == len(recipe.sources):
         make_plan(recipe, headers)
         return "its checkpoints' headers too"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +32,14 @@ _WEIGHT_NORM = {
 
 # What a model directory holds: the model, under one of these names, and what the client and the trainer load with it.
 MODEL_FILES = ("model.pth", "best_model.pth")
-COMPANION_FILES = ("config.json", "vocab.json", "speakers_xtts.pth", "mel_stats.pth", "dvae.pth")
+CONFIG_FILE, VOCABULARY_FILE, SPEAKERS_FILE, MEL_STATS_FILE = (
+    "config.json", "vocab.json", "speakers_xtts.pth", "mel_stats.pth",
+)  # fmt: skip
+COMPANION_FILES = (CONFIG_FILE, VOCABULARY_FILE, SPEAKERS_FILE, MEL_STATS_FILE, "dvae.pth")
 
 # The tensors with a row for every token of the vocabulary.
 TEXT_ROWS = ("gpt.text_embedding.weight", "gpt.text_head.weight", "gpt.text_head.bias")
+TEXT_ROWS_PATTERN = "gpt.text_{embedding,head}.*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,21 +166,22 @@ def header_of(raw: RawCheckpoint, path: Path, stamp: FileStamp) -> Header:
 
     A checkpoint that is not XTTS keeps its keys. Raises CheckpointError where two stored names mean one tensor.
     """
+    plain = Header(
+        path=path,
+        stamp=stamp,
+        format=raw.format,
+        layout="plain",
+        trainer_keys=False,
+        version=None,
+        tensors=raw.tensors,
+        training_only={},
+        leftovers=(),
+        entries=raw.entries,
+        bulk=raw.bulk,
+        digest=raw.digest,
+    )
     if not _is_xtts(raw.tensors):
-        return Header(
-            path,
-            stamp,
-            raw.format,
-            "plain",
-            False,
-            None,
-            raw.tensors,
-            {},
-            (),
-            raw.entries,
-            raw.bulk,
-            raw.digest,
-        )
+        return plain
     tensors: dict[str, StoredTensor] = {}
     training_only: dict[str, StoredTensor] = {}
     leftovers: list[str] = []
@@ -198,11 +203,15 @@ def header_of(raw: RawCheckpoint, path: Path, stamp: FileStamp) -> Header:
             )
         group[key] = tensor
     trainer_keys = any(stored.startswith(TRAINER_PREFIX) for stored in raw.tensors)
-    layout = _layout(raw, trainer_keys)
-    version = _version(tensors, leftovers)
-    return Header(
-        path, stamp, raw.format, layout, trainer_keys, version, tensors, training_only, tuple(leftovers),
-        raw.entries, raw.bulk, raw.digest, )  # fmt: skip
+    return replace(
+        plain,
+        layout=_layout(raw, trainer_keys),
+        trainer_keys=trainer_keys,
+        version=_version(tensors, leftovers),
+        tensors=tensors,
+        training_only=training_only,
+        leftovers=tuple(leftovers),
+    )
 
 
 def _is_xtts(stored: Iterable[str]) -> bool:
@@ -251,9 +260,13 @@ def generation(header: Header) -> str | None:
     return header.version[:2] if header.version else None
 
 
+def model_arguments(config: Any) -> Mapping[str, Any]:
+    """``model_args`` of a config, as far as it has them."""
+    arguments = config.get("model_args") if isinstance(config, Mapping) else None
+    return arguments if isinstance(arguments, Mapping) else {}
+
+
 def architecture(config: Any) -> Mapping[str, Any]:
     """The fields of a config on which the network depends, as far as the config says them."""
-    arguments = config.get("model_args") if isinstance(config, Mapping) else None
-    if not isinstance(arguments, Mapping):
-        return {}
+    arguments = model_arguments(config)
     return {name: arguments[name] for name in _ARCHITECTURE if arguments.get(name) is not None}

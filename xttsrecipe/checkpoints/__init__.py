@@ -17,7 +17,7 @@ from typing import BinaryIO
 from ..errors import CheckpointError, Location, Problem
 from ..positional import read_at
 from ..specs import FileStamp, Header, RawCheckpoint
-from ..xtts import header_of
+from ..xtts import CONFIG_FILE, header_of
 from . import model_directory, safetensors, torch_zip
 
 _Reader = Callable[[BinaryIO, str], RawCheckpoint]
@@ -48,29 +48,36 @@ def open_checkpoint(path: Path) -> Header:
     instead and what to do.
     """
     try:
-        status = path.stat()
-        if not stat.S_ISDIR(status.st_mode):
-            return _open_file(path)
-        model = model_directory.find_model(path)
-        header = _open_file(model)
-        companions = model_directory.companions(path)
+        is_directory = stat.S_ISDIR(path.stat().st_mode)
     except (OSError, ValueError) as error:
         raise _cannot_open(path, error) from error
-    if "config.json" in companions:
-        config = model_directory.read_config(companions["config.json"])
-        header = replace(header, entries={**header.entries, "config": config})
-    return replace(header, directory=path, companions=companions)
+    return _open_directory(path) if is_directory else _open_file(path)
+
+
+def _open_directory(path: Path) -> Header:
+    try:
+        model = model_directory.find_model(path)
+        companions = model_directory.companions(path)
+    except OSError as error:
+        raise _cannot_open(path, error) from error
+    header = replace(_open_file(model), directory=path, companions=companions)
+    if CONFIG_FILE not in companions:
+        return header
+    config = model_directory.read_config(companions[CONFIG_FILE].path)
+    return replace(header, entries={**header.entries, "config": config})
 
 
 def _open_file(path: Path) -> Header:
-    mode = path.stat().st_mode
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise _cannot_open(path, error) from error
     if not stat.S_ISREG(mode):
         what = "is a directory" if stat.S_ISDIR(mode) else "is a device, pipe or socket"
         raise _refused(path, what, expected="a checkpoint file")
     try:
         with path.open("rb") as file:
-            status = os.fstat(file.fileno())
-            stamp = FileStamp(status.st_size, status.st_mtime_ns, status.st_ino)
+            stamp = FileStamp.of(os.fstat(file.fileno()))
             header = header_of(_recognise(file, path)(file, str(path)), path, stamp)
             return replace(header, mel_stats=_mel_stats(file, header))
     except OSError as error:

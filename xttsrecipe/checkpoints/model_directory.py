@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import os
+import stat
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError, Location, Problem
-from ..xtts import COMPANION_FILES, MODEL_FILES
+from ..specs import CompanionFile, FileStamp
+from ..xtts import COMPANION_FILES, MEL_STATS_FILE, MODEL_FILES
 from .plain import to_plain
 from .records import MalformedPickleError
 
@@ -35,10 +38,26 @@ def find_model(directory: Path) -> Path:
     )
 
 
-def companions(directory: Path) -> Mapping[str, Path]:
+def companions(directory: Path) -> Mapping[str, CompanionFile]:
     """The files in a model directory that belong to its model, by name, in the order that people list them."""
-    paths = {name: directory / name for name in COMPANION_FILES}
-    return {name: path for name, path in paths.items() if os.path.isfile(path)}  # noqa: PTH113 # never raises
+    found: dict[str, CompanionFile] = {}
+    for name in COMPANION_FILES:
+        path = directory / name
+        with contextlib.suppress(OSError):  # not there, or a link that leads nowhere
+            status = path.stat()
+            if stat.S_ISREG(status.st_mode):
+                content = _stored_data(path) if name == MEL_STATS_FILE else None
+                found[name] = CompanionFile(path, FileStamp.of(status), content)
+    return found
+
+
+def _stored_data(path: Path) -> tuple[int, ...] | None:
+    """Equal for files of equal tensors: the checksums of a torch zip's data, whatever its root is called."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return tuple(info.CRC for info in archive.infolist() if "/data/" in info.filename)
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
+        return None
 
 
 def read_config(path: Path) -> Mapping[str, Any]:

@@ -91,7 +91,7 @@ def _extra(header: Header) -> list[list[str]]:
 
 
 def _beside(header: Header) -> str:
-    return columns(([name, size_text(path.stat().st_size)] for name, path in header.companions.items()), right=(1,))
+    return columns(([name, size_text(file.stamp.size)] for name, file in header.companions.items()), right=(1,))
 
 
 def _training(header: Header) -> str:

@@ -10,13 +10,15 @@ import contextlib
 import itertools
 import os
 import secrets
-import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import Location, OutputError, Problem
+from ..xtts import COMPANION_FILES, MODEL_FILES
 from .exchange import exchange
 
 
@@ -28,48 +30,67 @@ def atomic_output(target: Path) -> Iterator[BinaryIO]:
     the file it points to is replaced. Permissions of a file that is replaced are kept. Raises OutputError where the
     system refuses.
     """
-    target = Path(os.path.realpath(target))
-    with _becoming(target) as temporary:
-        with new_file(temporary, target) as file:
-            with contextlib.suppress(OSError, AttributeError):  # no old file; no permissions on this system
-                os.fchmod(file.fileno(), stat.S_IMODE(target.stat().st_mode))
-            yield file
-        with writing(target):
-            temporary.replace(target)
+    with atomic_outputs([target]) as (file,):
+        yield file
+
+
+@contextlib.contextmanager
+def atomic_outputs(targets: Sequence[Path]) -> Iterator[list[BinaryIO]]:
+    """Several files as ``atomic_output``: all are whole and on the disk before the first takes its place."""
+    targets = [Path(os.path.realpath(target)) for target in targets]
+    with ExitStack() as places:
+        becoming = [places.enter_context(_becoming(target)) for target in targets]
+        with ExitStack() as open_files:
+            yield [
+                open_files.enter_context(new_file(temporary.path, target, target))
+                for temporary, target in zip(becoming, targets, strict=True)
+            ]
+        for temporary, target in zip(becoming, targets, strict=True):
+            with writing(target):
+                temporary.path.replace(target)
+            temporary.is_placed = True
 
 
 @contextlib.contextmanager
 def atomic_directory(target: Path) -> Iterator[Path]:
-    """A new folder that becomes ``target`` when the block ends without an exception; the old one is then removed.
+    """A new folder that becomes ``target`` when the block ends without an exception, as ``atomic_output``.
 
-    Otherwise as ``atomic_output``. Files are to be made in it with ``new_file``.
+    Files are to be made in it with ``new_file``. Of the old folder the files of a model directory are removed; should
+    it hold anything else by now, that moves into the new one.
     """
     target = Path(os.path.realpath(target))
     with _becoming(target) as temporary:
         with writing(target):
-            temporary.mkdir()
-        with contextlib.suppress(OSError):  # no old folder
-            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
-        yield temporary
+            temporary.path.mkdir()
+        _keep_permissions(temporary.path, target)
+        yield temporary.path
         with writing(target):
-            _sync_folder(temporary)
+            _sync_folder(temporary.path)
             old = _put_in_place(temporary, target)
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
+        if old is not None:
+            try:
+                _retire(old, target)
+            except KeyboardInterrupt:
+                _retire(old, target)  # quickly done, and nothing is left lying about
+                raise
 
 
-def _put_in_place(new: Path, target: Path) -> Path | None:
+def _put_in_place(temporary: _Becoming, target: Path) -> Path | None:
     """Rename a folder to ``target``; where the old one is now, if there was one. Raises OSError with both in place."""
+    new = temporary.path
     if not target.exists():
         new.rename(target)
+        temporary.is_placed = True
         return None
     if exchange(new, target):
+        temporary.is_placed = True
         return new
     # Without an exchange there is a moment with no folder of that name; the old one then has another name.
     aside = new.with_suffix(".old")
     try:
         target.rename(aside)
         new.rename(target)
+        temporary.is_placed = True
     except BaseException:
         if aside.exists() and not target.exists():
             aside.rename(target)
@@ -77,34 +98,62 @@ def _put_in_place(new: Path, target: Path) -> Path | None:
     return aside
 
 
+def _retire(old: Path, new: Path) -> None:
+    """Remove a folder that was replaced. What somebody put into it while the new one was made is theirs: it stays."""
+    _remove_files(old)
+    with contextlib.suppress(OSError):  # then it stays where it is
+        for entry in list(old.iterdir()):
+            entry.rename(new / entry.name)
+        old.rmdir()
+
+
+def _remove_files(folder: Path) -> None:
+    """Remove the files of a model directory from a folder, and nothing else."""
+    for name in (MODEL_FILES[0], *COMPANION_FILES):
+        with contextlib.suppress(OSError):
+            (folder / name).unlink(missing_ok=True)
+
+
+@dataclass
+class _Becoming:
+    """What is to take the place of a target, under a name beside it until ``is_placed``."""
+
+    path: Path
+    is_placed: bool = False
+
+
 @contextlib.contextmanager
-def _becoming(target: Path) -> Iterator[Path]:
-    """A name beside ``target`` for what is to become it; if the block fails nothing is left of it."""
+def _becoming(target: Path) -> Iterator[_Becoming]:
+    """A name beside ``target``; if the block fails before that was placed, nothing is left of it."""
     made = _make_folders(target.parent)
     # Short, whatever the target is called: a name that is as long as names may be must not fail.
-    temporary = target.with_name(f".{secrets.token_hex(8)}.xttsrecipe.tmp")
+    becoming = _Becoming(target.with_name(f".{secrets.token_hex(8)}.xttsrecipe.tmp"))
     try:
-        yield temporary
+        yield becoming
     except BaseException:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        for folder in reversed(made):
+        if not becoming.is_placed:
             with contextlib.suppress(OSError):
-                folder.rmdir()
+                becoming.path.unlink(missing_ok=True)
+            if becoming.path.is_dir():
+                _remove_files(becoming.path)
+                _remove_folders([becoming.path])
+            _remove_folders(made)
         raise
     _sync_folder(target.parent)
 
 
 @contextlib.contextmanager
-def new_file(path: Path, target: Path) -> Iterator[BinaryIO]:
-    """A new file at ``path``, flushed to disk when the block ends. Raises OutputError, naming ``target``."""
+def new_file(path: Path, replaced: Path, target: Path) -> Iterator[BinaryIO]:
+    """A new file at ``path``, flushed to disk when the block ends, with the permissions of the one to be ``replaced``.
+
+    Raises OutputError, naming ``target``.
+    """
     with writing(target):
         # Not tempfile: the output gets the permissions that any new file of the user's gets.
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     file = os.fdopen(descriptor, "w+b")
     try:
+        _keep_permissions(path, replaced)
         yield file
         with writing(target):
             file.flush()
@@ -115,6 +164,11 @@ def new_file(path: Path, target: Path) -> Iterator[BinaryIO]:
         raise
     with writing(target):
         file.close()
+
+
+def _keep_permissions(new: Path, replaced: Path) -> None:
+    with contextlib.suppress(OSError):  # there was none; or this system has no permissions
+        new.chmod(stat.S_IMODE(replaced.stat().st_mode))
 
 
 @contextlib.contextmanager
@@ -141,11 +195,16 @@ def _make_folders(folder: Path) -> list[Path]:
             for missing_folder in reversed(missing):
                 missing_folder.mkdir()
                 made.append(missing_folder)
-        except OSError:
-            for made_folder in reversed(made):
-                made_folder.rmdir()
+        except BaseException:
+            _remove_folders(made)
             raise
     return made
+
+
+def _remove_folders(made: Sequence[Path]) -> None:
+    for folder in reversed(made):
+        with contextlib.suppress(OSError):  # not empty any more, or gone
+            folder.rmdir()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 from typing import BinaryIO
 
 from ..companions import Companion
 from ..errors import CheckpointError, Location, Problem
 from ..plan import Plan
-from .atomic import atomic_directory, atomic_output, new_file, writing
+from ..specs import CompanionFile, FileStamp
+from .atomic import atomic_directory, atomic_outputs, new_file, writing
 
 _COPY_BYTES = 1 << 20
 
@@ -20,40 +21,40 @@ _COPY_BYTES = 1 << 20
 def open_output(plan: Plan) -> Iterator[BinaryIO]:
     """The empty file for the model. It and its companions appear when the block ends without an exception.
 
-    A directory appears as one. Beside a file, companions appear right after it. Raises OutputError where the system
-    refuses, CheckpointError where a companion cannot be read.
+    A directory appears as one. Beside a file, companions appear right before it, when all are whole. Raises OutputError
+    where the system refuses, CheckpointError where a companion cannot be read or is not the one that was planned with.
     """
     target = plan.recipe.output.path
     if plan.recipe.output.is_directory:
         with atomic_directory(target) as folder:
             for companion in plan.companions:
-                with new_file(folder / companion.name, target) as file:
+                with new_file(folder / companion.name, target / companion.name, target) as file:
                     _fill(companion, file, target)
-            with new_file(folder / plan.model_path.name, target) as file:
+            with new_file(folder / plan.model_path.name, plan.model_path, target) as file:
                 yield file
         return
-    with ExitStack() as stack:
-        for companion in plan.companions:
-            beside = target.with_name(companion.name)
-            _fill(companion, stack.enter_context(atomic_output(beside)), beside)
-        yield stack.enter_context(atomic_output(target))
+    beside = [target.with_name(companion.name) for companion in plan.companions]
+    with atomic_outputs([*beside, target]) as (*files, model):
+        for companion, file in zip(plan.companions, files, strict=True):
+            _fill(companion, file, target)
+        yield model
 
 
 def _fill(companion: Companion, file: BinaryIO, target: Path) -> None:
-    for block in _blocks(companion):
+    blocks = [companion.data] if isinstance(companion.data, bytes) else _blocks(companion.data)
+    for block in blocks:
         with writing(target):
             file.write(block)
 
 
-def _blocks(companion: Companion) -> Iterator[bytes]:
-    if companion.path is None:
-        yield companion.content or b""
-        return
+def _blocks(source: CompanionFile) -> Iterator[bytes]:
+    where = Location(str(source.path))
     try:
-        with companion.path.open("rb") as source:
-            while block := source.read(_COPY_BYTES):
+        with source.path.open("rb") as file:
+            if FileStamp.of(os.fstat(file.fileno())) != source.stamp:
+                hint = "wait until whatever writes it is done, then run again"
+                raise CheckpointError(Problem("was changed or replaced since the plan was made", where, hint=hint))
+            while block := file.read(_COPY_BYTES):
                 yield block
     except OSError as error:
-        raise CheckpointError(
-            Problem(f"cannot be read: {error.strerror or error}", Location(str(companion.path)))
-        ) from error
+        raise CheckpointError(Problem(f"cannot be read: {error.strerror or error}", where)) from error
