@@ -89,6 +89,12 @@ def _file_refusals(plan: Plan, output: Path, force: bool) -> Iterator[Problem]:
         return
     ours = force or (_exists(output) and is_ours(output))
     for path in _replaced_files(plan):
+        if path.is_dir():
+            hint = "move it away, choose another output.path, or another place with -o"
+            yield _refused(
+                path, "is a directory", expected="a file's name: the merged vocabulary goes there", hint=hint
+            )
+            return
         if _exists(path) and not ours:
             yield _foreign(path)
             return

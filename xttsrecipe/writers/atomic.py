@@ -42,59 +42,85 @@ def atomic_output(target: Path) -> Iterator[BinaryIO]:
 def atomic_directory(target: Path) -> Iterator[Path]:
     """A new folder that becomes ``target`` when the block ends without an exception; the old one is then removed.
 
-    Otherwise as ``atomic_output``. Files are to be made in it with ``new_file``.
+    Otherwise as ``atomic_output``. Files are to be made in it with ``new_file``. Raises OutputError too where files
+    came into the old folder, or went, while the block was at work.
     """
     target = Path(os.path.realpath(target))
+    names = _names_in(target)
     with _becoming(target) as temporary:
         with writing(target):
             temporary.mkdir()
         with contextlib.suppress(OSError):  # no old folder
             temporary.chmod(stat.S_IMODE(target.stat().st_mode))
         yield temporary
+        _sync_folder(temporary)
+        if _names_in(target) != names:
+            raise OutputError(
+                Problem(
+                    "is not replaced: files came into it, or went, since the run began",
+                    Location(str(target)),
+                    hint="see whether they are wanted, then run again",
+                )
+            )
         with writing(target):
-            _sync_folder(temporary)
-            old = _put_in_place(temporary, target)
-    if old is not None:
-        shutil.rmtree(old, ignore_errors=True)
+            _put_in_place(temporary, target)
 
 
-def _put_in_place(new: Path, target: Path) -> Path | None:
-    """Rename a folder to ``target``; where the old one is now, if there was one. Raises OSError with both in place."""
+def _names_in(folder: Path) -> set[str] | None:
+    """What lies in a folder; None where there is none."""
+    try:
+        return set(os.listdir(folder))  # noqa: PTH208 # names are all that is wanted
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        with writing(folder):
+            raise error from None
+
+
+def _put_in_place(new: Path, target: Path) -> None:
+    """Rename a folder to ``target``; the old one, if there was one, then has the new one's name, or ``_aside``."""
     if not target.exists():
         new.rename(target)
-        return None
-    if exchange(new, target):
-        return new
-    # Without an exchange there is a moment with no folder of that name; the old one then has another name.
-    aside = new.with_suffix(".old")
-    try:
-        target.rename(aside)
+    elif not exchange(new, target):
+        # Without an exchange there is a moment with no folder of that name.
+        target.rename(_aside(new))
         new.rename(target)
-    except BaseException:
-        if aside.exists() and not target.exists():
-            aside.rename(target)
-        raise
-    return aside
+
+
+def _aside(temporary: Path) -> Path:
+    return temporary.with_suffix(".old")
 
 
 @contextlib.contextmanager
 def _becoming(target: Path) -> Iterator[Path]:
-    """A name beside ``target`` for what is to become it; if the block fails nothing is left of it."""
-    made = _make_folders(target.parent)
+    """A name beside ``target`` for what is to become it; in the end nothing else is left, whatever happens."""
+    made: list[Path] = []
     # Short, whatever the target is called: a name that is as long as names may be must not fail.
     temporary = target.with_name(f".{secrets.token_hex(8)}.xttsrecipe.tmp")
     try:
+        _make_folders(target.parent, made)
         yield temporary
+        _clear(temporary, target)
     except BaseException:
-        if temporary.is_dir():
-            shutil.rmtree(temporary, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
+        _clear(temporary, target)
         for folder in reversed(made):
-            with contextlib.suppress(OSError):
+            with contextlib.suppress(OSError):  # not there, or what was to be in it is
                 folder.rmdir()
         raise
     _sync_folder(target.parent)
+
+
+def _clear(temporary: Path, target: Path) -> None:
+    """Remove what is left beside ``target``: a half-made output, or the old one, unless it lost its name to nothing."""
+    aside = _aside(temporary)
+    with contextlib.suppress(OSError):
+        if aside.exists() and not target.exists():
+            aside.rename(target)
+    for path in (temporary, aside):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -132,20 +158,13 @@ def writing(target: Path) -> Iterator[None]:
         ) from error
 
 
-def _make_folders(folder: Path) -> list[Path]:
-    """Make a folder and those above it that are missing; the ones made, outermost first."""
-    made: list[Path] = []
+def _make_folders(folder: Path, made: list[Path]) -> None:
+    """Make a folder and those above it that are missing; ``made`` gets them, outermost first."""
     with writing(folder):
         missing = list(itertools.takewhile(lambda above: not above.exists(), (folder, *folder.parents)))
-        try:
-            for missing_folder in reversed(missing):
-                missing_folder.mkdir()
-                made.append(missing_folder)
-        except OSError:
-            for made_folder in reversed(made):
-                made_folder.rmdir()
-            raise
-    return made
+        for missing_folder in reversed(missing):
+            made.append(missing_folder)
+            missing_folder.mkdir()
 
 
 def _sync_folder(folder: Path) -> None:
