@@ -121,8 +121,8 @@ def _directory_refusals(output: Path, force: bool) -> Iterator[Problem]:
 
 
 def _belongs(entry: Path) -> bool:
-    """Whether this is a file that an output directory may have, and that may be removed with it."""
-    return entry.name in (MODEL_FILES[0], *COMPANION_FILES) and entry.is_file()
+    """Whether this is a file that an output directory may have, and that may be removed with it; no link is ours."""
+    return entry.name in (MODEL_FILES[0], *COMPANION_FILES) and entry.is_file() and not entry.is_symlink()
 
 
 def _foreign(path: Path) -> Problem:
