@@ -13,7 +13,7 @@ from .recipe import Source
 from .specs import Header
 from .vocabulary import read_vocabulary
 
-_RELATIVE = "paths in a recipe are relative to the recipe's folder; --set checkpoints.NAME=PATH names another place"
+_RELATIVE = "paths in a recipe are relative to the recipe's folder; --set {}.NAME=PATH names another place"
 
 
 def open_sources(
@@ -40,6 +40,9 @@ def _with_vocabulary(header: Header, source: Source) -> Header:
 
 def _of_source(source: Source, error: CheckpointError) -> Iterator[Problem]:
     """``FILE: is empty`` becomes ``FILE: source 'news' is empty``."""
+    hint = None
+    for field, path in (("checkpoints", source.path), ("vocabulary", source.vocabulary)):
+        if path and not hint and not os.path.exists(path):  # noqa: PTH110 # never raises
+            hint = _RELATIVE.format(field)
     for problem in error.problems:
-        hint = problem.hint or (None if os.path.exists(source.path) else _RELATIVE)  # noqa: PTH110 # never raises
-        yield replace(problem, what=f"source {source.name!r} {problem.what}", hint=hint)
+        yield replace(problem, what=f"source {source.name!r} {problem.what}", hint=problem.hint or hint)
