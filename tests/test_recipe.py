@@ -55,8 +55,10 @@ def test_the_least_that_a_recipe_says(folder: Path) -> None:
     ]
     assert recipe.default == Merge((1.0,), Method("linear", {}))
     assert recipe.rules == ()
-    assert recipe.metadata_from is None
+    assert [source.vocabulary for source in recipe.sources] == [None]
+    assert (recipe.metadata_from, recipe.companions_from, recipe.vocabulary_order) == (None, None, None)
     assert (recipe.output.path, recipe.output.format, recipe.output.dtype) == (folder / "out.pth", "torch zip", None)
+    assert (recipe.output.layout, recipe.output.is_directory) == ("preserve", False)
     assert recipe.settings == ()
 
 
@@ -75,8 +77,10 @@ overrides:
   mel_stats: {{from: audiobook}}
   "gpt.gpt.h.{{0..9}}.*": {{weights: {{news: 0.8, audiobook: 0.2}}, method: linear}}
   "gpt.*": {{method: {{name: linear}}}}
+vocabulary: {{order: audiobook, news: n.json, audiobook: /a.json}}
+companions: from news
 metadata: {{from: audiobook}}
-output: {{path: out.safetensors, dtype: bfloat16}}
+output: {{path: out.safetensors, dtype: bfloat16, layout: trainer}}
 """
     recipe = load(folder, text)
     assert (recipe.name, recipe.description, recipe.text) == ("both", "Two.", text)
@@ -92,8 +96,10 @@ output: {{path: out.safetensors, dtype: bfloat16}}
         ("gpt.gpt.h.{0..9}.*", Merge((0.8, 0.2), linear)),
         ("gpt.*", Merge((0.75, 0.25), linear)),
     ]
-    assert recipe.metadata_from == 1
+    assert [source.vocabulary for source in recipe.sources] == [folder / "n.json", Path("/a.json")]
+    assert (recipe.metadata_from, recipe.companions_from, recipe.vocabulary_order) == (1, 0, 1)
     assert (recipe.output.format, recipe.output.dtype) == ("safetensors", DType.BFLOAT16)
+    assert (recipe.output.layout, recipe.output.is_directory) == ("trainer", False)
 
 
 @pytest.mark.parametrize("path", sorted(OWN_FOLDER.glob("valid/*.yaml")), ids=lambda path: path.stem)
@@ -413,6 +419,112 @@ def test_another_output_type_is_an_error(folder: Path, dtype: str) -> None:
     problem = only_problem(folder, f"checkpoints: {{a: a.pth}}\noutput: {{path: o.pth, dtype: {dtype}}}")
     assert problem.what.startswith("output.dtype: ")
     assert problem.expected == "keep or float32 or float16 or bfloat16"
+
+
+@pytest.mark.parametrize("path", ["merged/", "./merged/", "merged//", "a/../merged/", "merged.pth/../merged/"])
+def test_a_slash_at_the_end_says_directory(folder: Path, path: str) -> None:
+    output = load(folder, f"checkpoints: {{a: a.pth}}\noutput: {{path: {path}}}").output
+    assert (output.path, output.is_directory, output.format) == (folder / "merged", True, "torch zip")
+
+
+def test_a_directory_may_be_called_like_a_file(folder: Path) -> None:
+    output = load(folder, "checkpoints: {a: a.pth}\noutput: {path: v2.safetensors/}").output
+    assert (output.path.name, output.is_directory, output.format) == ("v2.safetensors", True, "torch zip")
+
+
+def test_the_name_of_a_folder_without_a_slash_is_an_error_even_where_it_is_there(folder: Path) -> None:
+    """A recipe must mean the same on every machine."""
+    (folder / "merged").mkdir()
+    problem = only_problem(folder, "checkpoints: {a: a.pth}\noutput: {path: merged}")
+    assert problem.what.startswith("output.path: ")
+
+
+@pytest.mark.parametrize("path", ['"merged/\\n"', '"merged/ "', '"\\0/"', "merged\\"])
+def test_what_only_looks_like_a_directory_is_an_error(folder: Path, path: str) -> None:
+    assert only_problem(folder, f"checkpoints: {{a: a.pth}}\noutput: {{path: {path}}}").what.startswith("output.path: ")
+
+
+@pytest.mark.parametrize("layout", ["preserve", "release", "trainer"])
+def test_the_layout_is_one_of_three(folder: Path, layout: str) -> None:
+    text = f"checkpoints: {{a: a.pth}}\noutput: {{path: o.pth, layout: {layout}}}"
+    assert load(folder, text).output.layout == layout
+
+
+@pytest.mark.parametrize("layout", ["Release", "shrunk", "bare", "plain", "", "null", "[release]"])
+def test_another_layout_is_an_error(folder: Path, layout: str) -> None:
+    problem = only_problem(folder, f"checkpoints: {{a: a.pth}}\noutput: {{path: o.pth, layout: {layout}}}")
+    assert problem.what.startswith("output.layout: ")
+    assert problem.expected == "preserve or release or trainer"
+
+
+# --- vocabularies and companions --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["from audiobook", "{from: audiobook}"])
+def test_companions_have_a_short_and_a_full_form(folder: Path, text: str) -> None:
+    assert load(folder, f"{BASE}companions: {text}\n").companions_from == 1
+
+
+@pytest.mark.parametrize("text", ["from newz", "{from: newz}"])
+def test_companions_of_what_is_no_source_are_an_error_at_its_name(folder: Path, text: str) -> None:
+    problem = only_problem(folder, f"{BASE}companions: {text}\n")
+    assert problem.what.endswith("no source named 'newz'; did you mean 'news'?")
+    assert problem.where is not None
+    assert problem.where.text is not None
+    assert problem.where.column is not None
+    assert problem.where.text[problem.where.column - 1 :][: problem.where.length] == "newz"
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "{}", "true", "''", "from", "{from: news, files: all}"])
+def test_companions_that_name_no_source_are_an_error(folder: Path, text: str) -> None:
+    assert problems(folder, f"{BASE}companions: {text}\n")
+
+
+def test_a_vocabulary_belongs_to_the_source_of_its_name_whatever_the_order(folder: Path) -> None:
+    recipe = load(folder, f"{BASE}vocabulary: {{audiobook: sub/a.json, order: audiobook}}\n")
+    assert [source.vocabulary for source in recipe.sources] == [None, folder / "sub/a.json"]
+    assert recipe.vocabulary_order == 1
+
+
+def test_the_order_alone_is_enough_where_directories_have_vocabularies(folder: Path) -> None:
+    recipe = load(folder, f"{BASE}vocabulary: {{order: audiobook}}\n")
+    assert ([source.vocabulary for source in recipe.sources], recipe.vocabulary_order) == ([None, None], 1)
+
+
+def test_a_vocabularys_path_is_expanded_like_any(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/voice")
+    monkeypatch.setenv("VOICES", "/data")
+    recipe = load(folder, f"{BASE}vocabulary: {{news: ~/n.json, audiobook: '${{VOICES}}/a.json'}}\n")
+    assert [source.vocabulary for source in recipe.sources] == [Path("/home/voice/n.json"), Path("/data/a.json")]
+
+
+def test_every_unknown_name_in_a_vocabulary_is_told_with_what_was_meant(folder: Path) -> None:
+    found = problems(folder, f"{BASE}vocabulary: {{new: n.json, audiobok: a.json, order: nws}}\n")
+    assert [problem.what for problem in found] == [
+        "vocabulary.new: no source named 'new'; did you mean 'news'?",
+        "vocabulary.audiobok: no source named 'audiobok'; did you mean 'audiobook'?",
+        "vocabulary.order: no source named 'nws'; did you mean 'news'?",
+    ]
+
+
+@pytest.mark.parametrize("vocabulary", ["{news: n.json}", "{news: n.json, order: news}", "{order: order}"])
+def test_a_source_called_order_and_a_vocabulary_do_not_go_together(folder: Path, vocabulary: str) -> None:
+    text = f"checkpoints: {{news: n.pth, order: o.pth}}\nvocabulary: {vocabulary}\noutput: {{path: o.pth}}\n"
+    problem = only_problem(folder, text)
+    assert problem.what.startswith("checkpoints.order: a checkpoint cannot be called 'order'")
+    assert problem.hint == "give it another name"
+    load(folder, text.replace(f"vocabulary: {vocabulary}\n", ""))
+    load(folder, text.replace("order: o.pth", "Order: o.pth").replace("order: order", "order: Order"))
+
+
+@pytest.mark.parametrize("text", ["vocab.json", "[vocab.json]", "{}", "{news: 7}", "{news: {path: x}}", "{7: a.json}"])
+def test_a_vocabulary_of_another_form_is_an_error(folder: Path, text: str) -> None:
+    assert problems(folder, f"{BASE}vocabulary: {text}\n")
+
+
+def test_a_vocabulary_whose_path_no_file_can_have_is_an_error_and_no_bug(folder: Path) -> None:
+    (problem,) = problems(folder, BASE + 'vocabulary: {news: "\\uD800.json"}\n')
+    assert problem.what.startswith("vocabulary.news: ")
 
 
 # --- paths ------------------------------------------------------------------------------------------------------
