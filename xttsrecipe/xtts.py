@@ -37,6 +37,9 @@ CONFIG_FILE, VOCABULARY_FILE, SPEAKERS_FILE, MEL_STATS_FILE = (
 )  # fmt: skip
 COMPANION_FILES = (CONFIG_FILE, VOCABULARY_FILE, SPEAKERS_FILE, MEL_STATS_FILE, "dvae.pth")
 
+# All that a directory of ours may hold.
+OUTPUT_FILES = (MODEL_FILES[0], *COMPANION_FILES)
+
 # The tensors with a row for every token of the vocabulary.
 TEXT_ROWS = ("gpt.text_embedding.weight", "gpt.text_head.weight", "gpt.text_head.bias")
 TEXT_ROWS_PATTERN = "gpt.text_{embedding,head}.*"
