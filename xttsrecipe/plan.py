@@ -175,25 +175,40 @@ def _layout(recipe: Recipe, headers: Sequence[Header]) -> str:
 
 
 def _carrier(recipe: Recipe, headers: Sequence[Header]) -> int | None:
-    """The source whose training-only tensors the output carries: the one named, else the first that has them."""
+    """The source whose training-only tensors the output carries: the one named, else the first that has them all, else
+    the first that has any.
+    """
     if recipe.metadata_from is not None:
         return recipe.metadata_from
-    return next((index for index, header in enumerate(headers) if header.training_only), None)
+    having = [index for index, header in enumerate(headers) if header.training_only]
+    return next((index for index in having if _has_dvae(headers[index])), next(iter(having), None))
+
+
+def _has_dvae(header: Header) -> bool:
+    """Whether nothing that is for training only is missing; shrunk checkpoints lost it."""
+    return any(name.startswith("dvae.") for name in header.training_only)
 
 
 def _carrier_warnings(recipe: Recipe, headers: Sequence[Header], layout: str, carrier: int | None) -> Iterator[str]:
     if layout != "trainer":
         return
-    having = [name for name, header in zip(recipe.source_names, headers, strict=True) if header.training_only]
-    if not having:
+    sources = list(zip(recipe.source_names, headers, strict=True))
+    having = [name for name, header in sources if header.training_only]
+    whole = [name for name, header in sources if _has_dvae(header)]
+    if not having or carrier is None:
         yield (
             "no source has training-only tensors (dvae, spectrograms): the output has none, and the trainer takes them "
             "from dvae_checkpoint and mel_norm_file when it resumes"
         )
-    elif carrier is not None and not headers[carrier].training_only:
+    elif not headers[carrier].training_only:
         yield (
             f"metadata.from names {recipe.source_names[carrier]}, which has no training-only tensors: the output has "
             f"none; {listed(having)} would give them"
+        )
+    elif not _has_dvae(headers[carrier]):
+        yield (
+            f"the training-only tensors of {recipe.source_names[carrier]} lack dvae: the trainer takes it from "
+            "dvae_checkpoint when it resumes" + (f"; {listed(whole)} would give it" if whole else "")
         )
 
 
