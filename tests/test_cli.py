@@ -1086,6 +1086,11 @@ def test_a_merged_directory_is_inspected_and_merged_like_any(voices: Path) -> No
     assert invoke("run", "recipe.yaml", "--set", "checkpoints.news=merged", "-o", "again/").code == 0
 
 
+def test_a_plan_of_directories_imports_no_torch(voices: Path) -> None:
+    modules = imported("plan", "recipe.yaml", cwd=voices)
+    assert {name.partition(".")[0] for name in modules} & {"torch", "numpy", "safetensors", "rich"} == set()
+
+
 def test_an_interrupted_run_into_a_directory_leaves_the_old_one(voices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert invoke("run", "recipe.yaml").code == 0
     before = folder_bytes(voices)
