@@ -128,6 +128,11 @@ def is_training_only(key: str) -> bool:
     return key.startswith(_TRAINING_ONLY)
 
 
+def has_dvae(header: Header) -> bool:
+    """Whether a checkpoint has all that is for training only; shrunk ones lost the greater part."""
+    return any(key.startswith("dvae.") for key in header.training_only)
+
+
 def is_listening(key: str) -> bool:
     """Whether a tensor takes part in turning a reference recording into the latents of a voice."""
     return key == "mel_stats" or _encoder_test()(key)
