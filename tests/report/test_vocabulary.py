@@ -101,8 +101,8 @@ def test_equal_vocabularies_are_called_the_same() -> None:
 def test_what_two_of_three_share_is_neither_shared_nor_only() -> None:
     plan = planned(vocabulary({"a": 0, "b": 1}), vocabulary({"a": 0, "b": 1, "c": 2}), vocabulary({"a": 0, "d": 1}))
     assert (
-        "merged by token: 1 shared, 0 only in news, 1 only in audiobook, 1 only in drama, 1 in several but not all; 4 tokens in 4 rows"
-        in (text_of(plan))
+        "merged by token: 1 shared, 0 only in news, 1 only in audiobook, 1 only in drama, "
+        "1 in several but not all; 4 tokens in 4 rows" in (text_of(plan))
     )
 
 
