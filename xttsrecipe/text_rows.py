@@ -180,10 +180,10 @@ class TextRows:
         if not made:
             return None
         vocabularies = [self.vocabulary(sources[key]) for key in made]
-        first = vocabularies[0]
-        tokens = [found and found.merged.tokens for found in vocabularies]
+        known = [vocabulary for vocabulary in vocabularies if vocabulary]
+        first = next(iter(known), None)
         alike = all(rows[key] == rows[made[0]] for key in made)
-        alike = alike and all(found is None or found == tokens[0] for found in tokens if tokens[0] is not None)
+        alike = alike and all(vocabulary.merged.tokens == known[0].merged.tokens for vocabulary in known)
         if not alike:
             names = {key: listed([self._names[index] for index in sources[key]]) for key in made}
             self._keep(
