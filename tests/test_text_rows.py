@@ -411,7 +411,7 @@ def vocabularies_and_weights(draw: st.DrawFn) -> tuple[list[Tokens], list[float]
     return vocabularies, [part / total for part in parts], draw(st.integers(0, count - 1))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(vocabularies_and_weights())
 def test_any_vocabularies_in_any_order_with_any_weights(drawn: tuple[list[Tokens], list[float], int]) -> None:
     vocabularies, weights, order = drawn
