@@ -201,6 +201,13 @@ def test_without_a_vocabulary_there_is_no_directory(rule: object, tmp_path: Path
     assert f"vocabulary: {{{owner}: PATH}}" in problem.hint
 
 
+def test_the_vocabulary_of_any_text_tensor_will_do_where_the_others_are_unknown(tmp_path: Path) -> None:
+    checkpoints = equal_voices(tmp_path, "a", "b")
+    (tmp_path / "a/vocab.json").unlink()
+    plan = plan_of(tmp_path, checkpoints, overrides={"@text_embedding": "from a", "@text_head": "from b"})
+    assert plan.companions[1].origin == "of b"
+
+
 def test_all_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
     save(tmp_path / "a.pth", text_state(8))
     assert len(problems_of(tmp_path, {"a": "a.pth"})) == 2

@@ -415,7 +415,7 @@ def cancel(weights: list[float]) -> bool:
     return abs(math.fsum(weights)) < 0.1 * math.fsum(map(abs, weights))
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(vocabularies_and_weights())
 def test_any_vocabularies_in_any_order_with_any_weights(drawn: tuple[list[Tokens], list[float], int]) -> None:
     vocabularies, weights, order = drawn

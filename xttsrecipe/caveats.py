@@ -115,15 +115,18 @@ def _differing_vocabularies(
 
 
 def _differing_mel_stats(headers: Sequence[Header]) -> list[int]:
-    """The sources, where they do not all have the same mel_stats: as a tensor, and as a file."""
-    tensors = {index: header.mel_stats for index, header in enumerate(headers) if header.mel_stats}
-    files = {
-        index: header.companions[MEL_STATS_FILE].content
-        for index, header in enumerate(headers)
-        if MEL_STATS_FILE in header.companions
-    }
-    differing = [index for found in (tensors, files) if len(set(found.values())) > 1 for index in found]
-    return sorted(set(differing))
+    """The sources, where they do not all have the same mel_stats: as a tensor, and as a file.
+
+    Tensors of unlike types are not compared: a copy in half precision is no other voice.
+    """
+    groups: dict[object, dict[int, object]] = {}
+    for index, header in enumerate(headers):
+        if header.mel_stats:
+            dtype, digest = header.mel_stats
+            groups.setdefault(dtype, {})[index] = digest
+        if MEL_STATS_FILE in header.companions:
+            groups.setdefault(MEL_STATS_FILE, {})[index] = header.companions[MEL_STATS_FILE].content
+    return sorted({index for found in groups.values() if len(set(found.values())) > 1 for index in found})
 
 
 def _listens_as(giver: int, headers: Sequence[Header], steps: Sequence[Step]) -> bool:

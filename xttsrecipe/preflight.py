@@ -12,7 +12,7 @@ from typing import Any
 
 from .checkpoints import open_checkpoint
 from .checkpoints.model_directory import foreign_entries
-from .errors import CheckpointError, Location, OutputError, Problem
+from .errors import CheckpointError, Location, OutputError, Problem, listed
 from .metadata import PROVENANCE
 from .plan import Plan
 from .xtts import MODEL_FILES
@@ -123,8 +123,22 @@ def _directory_refusals(output: Path, force: bool) -> Iterator[Problem]:
             found=", ".join(other[:5]),
             hint="move these away, choose another output.path, or another place with -o",
         )
-    elif any(output.iterdir()) and not force and not is_ours(output / MODEL_FILES[0]):
+    elif force or not any(output.iterdir()):
+        return
+    elif not is_ours(output / MODEL_FILES[0]):
         yield _foreign(output)
+    elif changed := _changed_since(output / MODEL_FILES[0]):
+        yield _refused(
+            output,
+            f"holds {listed(changed)} newer than its model: it is not replaced, as that may be your work",
+            hint="copy what you want to keep, then replace the directory with --force",
+        )
+
+
+def _changed_since(model: Path) -> list[str]:
+    """The files beside a model of ours that somebody changed later, speakers_xtts.pth with new latents, say."""
+    written = model.stat().st_mtime_ns  # the last file that a run writes
+    return sorted(entry.name for entry in model.parent.iterdir() if entry.stat().st_mtime_ns > written)
 
 
 def _foreign(path: Path) -> Problem:

@@ -214,7 +214,7 @@ class Header:
     ``layout``: release, trainer, shrunk, bare, or plain (not XTTS). ``trainer_keys``: names carry ``xtts.``.
     ``training_only``: tensors that a merge carries or drops, never averages. ``leftovers``: stored names of tied copies
     that inference leaves behind. ``entries``: config, step, epoch, model_loss and the like, as plain data.
-    ``mel_stats``: sha256 of that tensor's bytes, None where there is none. Of a model directory, ``directory`` is its
+    ``mel_stats``: the element type and sha256 of that tensor, None where there is none. Of a model directory, ``directory`` is its
     path and ``companions`` are the files beside the model that belong to it, by name. ``vocabulary``: what the rows of
     the text tensors mean, where that is known.
     """
@@ -231,7 +231,7 @@ class Header:
     entries: Mapping[str, Any]
     bulk: Mapping[str, int]
     digest: str
-    mel_stats: str | None = None
+    mel_stats: tuple[DType, str] | None = None
     directory: Path | None = None
     companions: Mapping[str, CompanionFile] = field(default_factory=dict)
     vocabulary: Vocabulary | None = None

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from ..errors import CheckpointError, Location, Problem
 from ..positional import read_at
-from ..specs import FileStamp, Header, RawCheckpoint
+from ..specs import DType, FileStamp, Header, RawCheckpoint
 from ..xtts import CONFIG_FILE, header_of
 from . import model_directory, safetensors, torch_zip
 
@@ -84,14 +84,14 @@ def _open_file(path: Path) -> Header:
         raise _cannot_open(path, error) from error
 
 
-def _mel_stats(file: BinaryIO, header: Header) -> str | None:
+def _mel_stats(file: BinaryIO, header: Header) -> tuple[DType, str] | None:
     """The digest of 320 bytes that a model's training data decides: models in which they differ hear differently."""
     tensor = header.tensors.get("mel_stats")
     if tensor is None or not tensor.is_contiguous or tensor.spec.nbytes > _MAX_MEL_STATS_BYTES:
         return None
     data = memoryview(bytearray(tensor.spec.nbytes))
     read_at(file.fileno(), data, tensor.offset)
-    return hashlib.sha256(data).hexdigest()
+    return tensor.spec.dtype, hashlib.sha256(data).hexdigest()
 
 
 def _recognise(file: BinaryIO, path: Path) -> _Reader:
