@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -86,9 +87,11 @@ def test_the_clients_simplest_way_to_speak_works(merged: Path, speaker: str) -> 
 @pytest.mark.claim("weight 1: the parent's voice", row=ROW)
 def test_weight_one_is_that_parents_voice(checkpoints: Checkpoints, scratch: Path) -> None:
     sources = {name: checkpoints.directory(name) for name in "ab"}
-    for name, weights in (("a", (1, 0)), ("b", (0, 1))):
-        merged = merge(scratch, sources, weights, f"all_{name}/")
-        wave = client.speak(client.load_folder(merged), checkpoints.reference)
+    with ThreadPoolExecutor() as pool:  # two commands at a time
+        all_a = pool.submit(merge, scratch, sources, (1, 0), "all_a/")
+        all_b = pool.submit(merge, scratch, sources, (0, 1), "all_b/")
+    for name, merged in (("a", all_a), ("b", all_b)):
+        wave = client.speak(client.load_folder(merged.result()), checkpoints.reference)
         assert torch.equal(wave, checkpoints.voice("release", name))
 
 
