@@ -10,12 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from trainer.io import copy_model_files
 from TTS.api import TTS
 from TTS.tts.models.xtts import Xtts
 
 from . import client
 from .checkpoints import SPEAKERS, Checkpoints, canonical_state
 from .command import merge
+from .training import training_config
 
 WEIGHTS = (0.6, 0.4)
 ROW = "directory + directory"
@@ -109,4 +111,15 @@ def test_with_itself_is_its_own_voice(checkpoints: Checkpoints, scratch: Path) -
 def test_a_directory_and_a_trainers_file(checkpoints: Checkpoints, scratch: Path) -> None:
     sources = {"a": checkpoints.directory("a"), "b": checkpoints.path("trainer", "b")}
     merged = merge(scratch, sources, WEIGHTS, "merged/")
+    client.assert_speech(client.speak(client.load_folder(merged), checkpoints.reference))
+
+
+def test_the_folder_of_a_training_is_a_model_directory(checkpoints: Checkpoints, scratch: Path) -> None:
+    """It has best_model.pth, the trainer's config.json, and no vocab.json: the other's has to do."""
+    run = scratch / "run"
+    run.mkdir()
+    copy_model_files(training_config(checkpoints.training_files("a"), scratch), run, {})
+    (run / "best_model.pth").symlink_to(checkpoints.path("trainer", "a"))
+    merged = merge(scratch, {"run": run, "b": checkpoints.directory("b")}, WEIGHTS, "merged/")
+    assert {path.name for path in merged.iterdir()} == {"model.pth", "config.json", "vocab.json"}
     client.assert_speech(client.speak(client.load_folder(merged), checkpoints.reference))
