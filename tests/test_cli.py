@@ -13,7 +13,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,9 @@ from tests import samples
 from tests.builders import save, write_recipe
 from tests.commands import COMMAND, PROJECT, environment, invoke, xttsrecipe
 from tests.golden import check_golden
+from tests.merging import folder_bytes
 from tests.strict_json import strictly
+from tests.voices import two_voices, voice
 from xttsrecipe import api, preflight
 from xttsrecipe.report import inspection
 from xttsrecipe.report.components import components_json, components_text
@@ -970,3 +972,172 @@ def test_run_imports_torch_but_not_rich_without_a_terminal(folder: Path) -> None
     tops = {name.partition(".")[0] for name in imported("run", "recipe.yaml", cwd=folder)}
     assert "torch" in tops
     assert "rich" not in tops
+
+
+# --- model directories ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def voices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with news/, audiobook/ and recipe.yaml, which merges them into merged/, in it."""
+    monkeypatch.chdir(tmp_path)
+    two_voices(tmp_path)
+    write_recipe(tmp_path, "checkpoints: {news: news, audiobook: audiobook}\noutput: {path: merged/}\n")
+    return tmp_path
+
+
+def test_run_into_a_directory_names_it_and_what_is_in_it(voices: Path) -> None:
+    shown = xttsrecipe("run", "recipe.yaml")
+    assert shown.code == 0
+    assert re.fullmatch(
+        r"merged/: 9 tensors, 276 B in \d+\.\d s \(\S+ [KMG]?B/s\), with config\.json, vocab\.json, "
+        r"speakers_xtts\.pth, mel_stats\.pth, dvae\.pth\n",
+        shown.out,
+    )
+    first, second, merging = shown.err.splitlines()
+    assert first == "warning: the vocab.json of news and audiobook differ: tokens are merged by their text"
+    assert second.startswith("warning: the speaker latents in speakers_xtts.pth come from news's encoders")
+    assert merging == "merging: 276 B to write"
+    assert set(folder_bytes(voices / "merged")) == {
+        "model.pth", "config.json", "vocab.json", "speakers_xtts.pth", "mel_stats.pth", "dvae.pth",
+    }  # fmt: skip
+
+
+def test_a_second_run_into_a_directory_replaces_it_with_the_same_bytes(voices: Path) -> None:
+    assert invoke("run", "recipe.yaml").code == 0
+    first = folder_bytes(voices)
+    assert invoke("run", "recipe.yaml").code == 0
+    assert folder_bytes(voices) == first
+    assert invoke("run", "recipe.yaml", "--set", "weights={news: 1, audiobook: 0}").code == 0
+    assert (voices / "merged/vocab.json").read_bytes() == (voices / "news/vocab.json").read_bytes()
+
+
+def test_a_directory_that_holds_more_is_refused_even_with_force(voices: Path) -> None:
+    assert invoke("run", "recipe.yaml").code == 0
+    (voices / "merged/reference.wav").write_bytes(b"RIFF")
+    before = folder_bytes(voices)
+    for options in ([], ["--force"]):
+        shown = invoke("run", "recipe.yaml", *options)
+        assert (shown.code, shown.out) == (1, "")
+        assert "holds what does not belong to a model directory" in shown.err
+        assert "found: reference.wav" in shown.err
+        assert folder_bytes(voices) == before
+    shown = invoke("plan", "recipe.yaml")
+    assert shown.code == 0
+    assert "run would be refused: " in shown.err
+
+
+@pytest.mark.parametrize("output", ["news", "news/", "./audiobook"])
+def test_a_source_directory_is_refused_as_output_even_with_force(output: str, voices: Path) -> None:
+    before = folder_bytes(voices)
+    for options in ([], ["--force"]):
+        shown = invoke("run", "recipe.yaml", "-o", output, *options)
+        assert (shown.code, shown.out) == (1, "")
+        assert "a run never overwrites its input, not even with --force" in shown.err
+        assert folder_bytes(voices) == before
+
+
+def test_a_foreign_directory_is_replaced_with_force(voices: Path) -> None:
+    voice(voices / "merged", seed=9)
+    assert invoke("run", "recipe.yaml").code == 1
+    assert invoke("run", "recipe.yaml", "--force").code == 0
+    assert invoke("run", "recipe.yaml").code == 0
+
+
+@pytest.mark.parametrize("output", ["there", "there/", "new/", "deep/er/new/"])
+def test_the_output_option_may_name_a_directory(output: str, voices: Path) -> None:
+    (voices / "there").mkdir()
+    shown = invoke("run", "recipe.yaml", "-o", output)
+    assert shown.code == 0
+    assert shown.out.startswith(f"{output.rstrip('/')}/: 9 tensors")
+    assert (voices / output / "model.pth").is_file()
+
+
+def test_a_directory_that_is_not_there_needs_its_slash(voices: Path) -> None:
+    shown = invoke("run", "recipe.yaml", "-o", "new")
+    assert (shown.code, shown.out) == (1, "")
+    assert shown.err.startswith("-o new: output.path: ")
+    assert "ends in / is a model directory" in shown.err
+
+
+def test_run_into_a_file_names_the_vocabulary_beside_it(voices: Path) -> None:
+    shown = invoke("run", "recipe.yaml", "-o", "out.pth")
+    assert shown.code == 0
+    assert shown.out.rstrip().endswith(", with out.vocab.json")
+    assert "the model is to be loaded with the merged one, out.vocab.json" in shown.err
+
+
+def test_what_is_missing_for_a_directory_exits_with_1(voices: Path) -> None:
+    (voices / "news/vocab.json").unlink()
+    (voices / "audiobook/vocab.json").unlink()
+    for verb in ("run", "plan", "validate"):
+        shown = invoke(verb, "recipe.yaml")
+        assert (shown.code, shown.out) == (1, "")
+        assert "an output directory needs a vocab.json" in shown.err
+
+
+def test_a_merged_directory_is_inspected_and_merged_like_any(voices: Path) -> None:
+    assert invoke("run", "recipe.yaml").code == 0
+    shown = invoke("inspect", "merged")
+    assert (shown.code, shown.err) == (0, "")
+    assert re.search(r"^directory +merged$", shown.out, flags=re.MULTILINE)
+    assert re.search(r"^  made by +xttsrecipe .*, from news, audiobook$", shown.out, flags=re.MULTILINE)
+    assert invoke("components", "merged/").code == 0
+    assert invoke("run", "recipe.yaml", "--set", "checkpoints.news=merged", "-o", "again/").code == 0
+
+
+def test_a_plan_of_directories_imports_no_torch(voices: Path) -> None:
+    modules = imported("plan", "recipe.yaml", cwd=voices)
+    assert {name.partition(".")[0] for name in modules} & {"torch", "numpy", "safetensors", "rich"} == set()
+
+
+def test_an_interrupted_run_into_a_directory_leaves_the_old_one(voices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert invoke("run", "recipe.yaml").code == 0
+    before = folder_bytes(voices)
+
+    def interrupt(plan: package.plan.Plan, on_bytes: Callable[[int], None]) -> Any:
+        def stop(count: int) -> None:
+            raise KeyboardInterrupt
+
+        return original(plan, stop)
+
+    original = api.execute_plan
+    monkeypatch.setattr(api, "execute_plan", interrupt)
+    shown = invoke("run", "recipe.yaml", "--set", "weights={news: 0.9, audiobook: 0.1}")
+    assert (shown.code, shown.out) == (130, "")
+    assert folder_bytes(voices) == before
+
+
+@pytest.mark.parametrize("count", [1, 2])
+@pytest.mark.parametrize("option", [True, False], ids=["-o", "stdout"])
+def test_what_init_writes_for_directories_validates_plans_and_runs(count: int, option: bool, voices: Path) -> None:
+    names = ["news/", "audiobook"][:count]
+    if option:
+        (voices / "recipes").mkdir()
+        assert invoke("init", *names, "-o", "recipes/started.yaml").code == 0
+        path = "recipes/started.yaml"
+    else:
+        (voices / "started.yaml").write_text(invoke("init", *names).out, "utf-8")
+        path = "started.yaml"
+    data = yaml.safe_load(Path(path).read_text("utf-8"))
+    above = "../" if option else ""
+    assert data["checkpoints"] == {name: f"{above}{name}" for name in ("news", "audiobook")[:count]}
+    for verb in ("validate", "plan", "run"):
+        done = invoke(verb, path)
+        assert (done.code, "refused" in done.err) == (0, False), done.err
+
+
+@pytest.mark.parametrize("name", ["news voice", LATIN_1, "a\nb", "model", "true", "~news", "-v", "order", "名"])
+def test_init_works_with_directories_of_odd_names(name: str, voices: Path) -> None:
+    (voices / "news").rename(voices / name)
+    shown = invoke("init", "-o", "started.yaml", "--", f"./{name}", "audiobook")
+    assert shown.code == 0, shown.err
+    done = invoke("run", "started.yaml", "-o", "out/")
+    assert done.code == 0, done.err
+    assert (voices / "out/vocab.json").is_file()
+
+
+def test_init_in_the_directory_itself_calls_it_by_its_name(voices: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(voices / "news")
+    data = yaml.safe_load(invoke("init", ".", "../audiobook").out)
+    assert data["checkpoints"] == {"news": ".", "audiobook": "../audiobook"}

@@ -26,11 +26,13 @@ from tests.merging import (
     recipe_of,
     save_all,
 )
+from tests.voices import write_vocabulary
 from xttsrecipe.api import load_recipe, make_plan, run
 from xttsrecipe.errors import CheckpointError
 from xttsrecipe.execute import execute
 from xttsrecipe.plan import CHUNK_BYTES, Plan
 from xttsrecipe.specs import DType
+from xttsrecipe.xtts import TEXT_ROWS
 
 INF, NAN = math.inf, math.nan
 LABELS = [dtype.label for dtype in DType]
@@ -759,4 +761,27 @@ def test_memory_stays_within_the_plan_whatever_the_number_of_sources(
     states[0]["x"][0] = first
     recipe_of(tmp_path, save_all(tmp_path, states))
     planned, peak = planned_and_measured_memory(tmp_path)
+    assert peak <= planned
+
+
+@on_linux
+def test_memory_stays_within_the_plan_where_rows_are_merged_by_token(tmp_path: Path) -> None:
+    """As large as XTTS's own, no two rows in the same place, and one source's rows scattered over their storage."""
+    rows, width = 6681, 1024
+    tokens = [f"token{number}" for number in range(rows)]
+    for seed, name in enumerate("ab"):
+        generator = torch.Generator().manual_seed(seed)
+        state = {key: torch.rand(rows, width, generator=generator) for key in TEXT_ROWS[:2]}
+        state["gpt.text_head.bias"] = torch.rand(rows, generator=generator)
+        if seed:
+            state["gpt.text_embedding.weight"] = state["gpt.text_embedding.weight"].T.contiguous().T
+        save(tmp_path / f"{name}.pth", state)
+        ids = {token: (number * (1 + 3 * seed)) % rows for number, token in enumerate(tokens)}
+        write_vocabulary(tmp_path / f"{name}.json", ids)
+    recipe_of(tmp_path, {"a": "a.pth", "b": "b.pth"}, vocabulary={"a": "a.json", "b": "b.json"})
+    try:
+        planned, peak = planned_and_measured_memory(tmp_path)
+    finally:
+        for path in tmp_path.glob("*.pth"):
+            path.unlink()
     assert peak <= planned

@@ -14,8 +14,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.builders import save, trainer_state, v1_state, xtts_state
-from tests.merging import assert_same_bits, assert_weighted_sum, loaded_model, plan_of, problems_of, recipe_of, save_all
-from xttsrecipe.api import load_recipe, make_plan, run
+from tests.merging import (
+    assert_same_bits,
+    assert_weighted_sum,
+    loaded,
+    loaded_model,
+    plan_of,
+    problems_of,
+    recipe_of,
+    save_all,
+)
+from tests.samples import write_safetensors
+from tests.voices import NEWS, config_of, text_state, trained
+from xttsrecipe.api import inspect, load_recipe, make_plan, run
 from xttsrecipe.errors import RecipeError, XttsRecipeError
 from xttsrecipe.plan import Plan, rules_of
 from xttsrecipe.specs import DType
@@ -386,3 +397,236 @@ def test_a_plan_over_a_changed_recipe_uses_the_settings(tmp_path: Path) -> None:
     recipe = load_recipe(tmp_path / "recipe.yaml", ["weights={a: 0.75, b: 0.25}", "output.dtype=float16"])
     (step,) = make_plan(recipe).steps
     assert (step.weights, step.spec.dtype) == ((0.75, 0.25), DType.FLOAT16)
+
+
+# --- output.layout -----------------------------------------------------------------------------------------------
+
+TRAINING = {"step": 100, "epoch": 3, "model_loss": 0.5}
+# What no merge keeps of a trainer's file.
+STATE_OF_TRAINING = {
+    "optimizer": {"state": {0: {"exp_avg": torch.ones(3)}}, "param_groups": [{"lr": 1.0}]},
+    "scheduler": {"gamma": 0.5, "last_epoch": 3},
+    "scaler": {"scale": 2.0},
+    "date": "June 01, 2024",
+    "language": "en",
+}
+TRAINING_ONLY = ("dvae.", "torch_mel_spectrogram_")
+KINDS = ("release", "trainer", "shrunk", "leftovers", "bare", "safetensors")
+# Which of them have training-only tensors, and which all of those.
+SOME, ALL = ("trainer", "shrunk"), ("trainer",)
+
+
+def small(kind: str, seed: int) -> Tensors:
+    state = text_state(8, seed)
+    if kind in SOME:
+        return trained(state, seed, dvae=kind in ALL)
+    if kind == "leftovers":
+        return state | {"gpt.gpt_inference.transformer.h.0.ln_1.weight": state["gpt.gpt.h.0.ln_1.weight"]}
+    return state
+
+
+def small_source(folder: Path, kind: str, seed: int, training: Mapping[str, Any] = TRAINING) -> str:
+    """A small checkpoint of that kind in a folder: its file's name."""
+    state = small(kind, seed)
+    name = f"{kind} {seed}"
+    if kind == "safetensors":
+        return write_safetensors(
+            folder / f"{name}.safetensors", state, {key: str(value) for key, value in training.items()}
+        ).name
+    if kind == "bare":
+        torch.save(state, folder / f"{name}.pth")
+    else:
+        state_of_training = STATE_OF_TRAINING if kind in SOME else {}
+        save(folder / f"{name}.pth", state, config=config_of(NEWS), **training, **state_of_training)
+    return f"{name}.pth"
+
+
+def small_plan(folder: Path, kinds: tuple[str, ...], layout: str | None = "preserve", **fields: Any) -> Plan:
+    names = [small_source(folder, kind, seed) for seed, kind in enumerate(kinds, 1)]
+    output = fields.pop("output", "out.pth")
+    recipe = recipe_of(folder, dict(zip("abc", names, strict=False)), output, **fields)
+    text = recipe.text
+    if layout:
+        return make_plan(load_recipe(recipe.file, [f"output.layout={layout}"]))
+    assert "layout" not in text
+    return make_plan(recipe)
+
+
+def expected_layout(kinds: tuple[str, ...], layout: str) -> str:
+    if layout != "preserve":
+        return layout
+    shared = {kind if kind in SOME else "release" for kind in kinds}
+    # A bare state dict is another layout than a release, though it becomes one.
+    return shared.pop() if len(shared) == 1 else "release"
+
+
+@pytest.mark.parametrize("layout", ["preserve", "release", "trainer"])
+@pytest.mark.parametrize("first", KINDS)
+@pytest.mark.parametrize("second", KINDS)
+def test_every_pair_of_layouts_gives_the_one_that_is_asked_for(
+    first: str, second: str, layout: str, tmp_path: Path
+) -> None:
+    kinds = (first, second)
+    plan = small_plan(tmp_path, kinds, layout, weights=[0.6, 0.4])
+    wanted = expected_layout(kinds, layout)
+    assert plan.layout == wanted
+    run(plan)
+    content = loaded(tmp_path / "out.pth")
+    assert set(content) <= {"config", "model", "step", "epoch", "model_loss", "xttsrecipe"}
+    prefix = "" if wanted == "release" else "xtts."
+    states = [text_state(8, 1), text_state(8, 2)]
+    carried = {name for name in content["model"] if name.startswith(TRAINING_ONLY)}
+    assert set(content["model"]) - carried == {prefix + key for key in states[0]}
+    for key in ("gpt.gpt.h.0.ln_1.weight", "gpt.text_head.bias"):
+        assert_weighted_sum(content["model"][prefix + key], [state[key] for state in states], [0.6, 0.4])
+    giver = next((kind for kind in kinds if kind in ALL), next((kind for kind in kinds if kind in SOME), None))
+    expected: Tensors = {}
+    if prefix and giver:
+        expected = {k: v for k, v in small(giver, kinds.index(giver) + 1).items() if k.startswith(TRAINING_ONLY)}
+    assert carried == set(expected)
+    for name, tensor in expected.items():
+        assert_same_bits(content["model"][name], tensor)
+    told = inspect(tmp_path / "out.pth").layout
+    assert told == ("shrunk" if wanted == "trainer" and giver not in ALL else wanted)
+
+
+@pytest.mark.parametrize("named", ["a", "b", "c"])
+def test_training_only_tensors_are_those_of_metadata_from(named: str, tmp_path: Path) -> None:
+    plan = small_plan(tmp_path, ("trainer", "trainer", "trainer"), metadata={"from": named}, dtype="float16")
+    model = loaded_model(run(plan).output)
+    for name, tensor in small("trainer", "abc".index(named) + 1).items():
+        if name.startswith(TRAINING_ONLY):
+            assert_same_bits(model[name], tensor)
+
+
+def test_training_only_tensors_come_from_a_source_of_weight_0_too(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path, ("release", "trainer"), "trainer", weights=[1, 0])
+    model = loaded_model(run(plan).output)
+    assert_same_bits(model["dvae.codebook.cluster_size"], small("trainer", 2)["dvae.codebook.cluster_size"])
+
+
+def test_training_only_tensors_of_unequal_shapes_do_not_matter(tmp_path: Path) -> None:
+    for seed, name in enumerate("ab", 1):
+        save(tmp_path / f"{name}.pth", trained(text_state(8, seed)) | {"dvae.x": torch.ones(seed)})
+    run(recipe_of(tmp_path, {"a": "a.pth", "b": "b.pth"}))
+    assert loaded_model(tmp_path / "out.pth")["dvae.x"].shape == (1,)
+
+
+@pytest.mark.parametrize("output", ["out.safetensors", "out.pth"])
+def test_a_trainer_layout_may_be_safetensors_too(output: str, tmp_path: Path) -> None:
+    plan = small_plan(tmp_path, ("trainer", "release"), "trainer", output=output)
+    run(plan)
+    header = inspect(tmp_path / output)
+    assert header.layout == "trainer"
+    assert len(header.training_only) == 3
+
+
+@pytest.mark.parametrize("layout", ["release", "trainer"])
+def test_there_is_no_layout_of_what_is_not_xtts(layout: str, tmp_path: Path) -> None:
+    save(tmp_path / "a.pth", {"x": torch.ones(2)})
+    recipe = recipe_of(tmp_path, {"a": "a.pth"})
+    with pytest.raises(RecipeError) as caught:
+        make_plan(load_recipe(recipe.file, [f"output.layout={layout}"]))
+    (problem,) = caught.value.problems
+    assert problem.what == f"there is no {layout} layout of a checkpoint that is not XTTS"
+    assert problem.hint == "remove output.layout"
+    assert make_plan(load_recipe(recipe.file, ["output.layout=preserve"])).layout == "plain"
+
+
+TOP_LEVEL = "step, epoch and model_loss stay at top level of a release-layout file"
+
+
+@pytest.mark.parametrize(
+    ("kinds", "layout", "output", "warnings"),
+    [
+        (("release", "release"), "preserve", "out.pth", [TOP_LEVEL]),
+        (("release", "release"), None, "out.pth", [TOP_LEVEL]),
+        (("release", "trainer"), "preserve", "out.pth", [TOP_LEVEL]),
+        (("trainer", "shrunk"), "preserve", "out.pth", [TOP_LEVEL]),
+        (("leftovers",), "preserve", "out.pth", [TOP_LEVEL]),
+        (("release", "release"), "preserve", "out.safetensors", []),
+        (("bare", "bare"), "preserve", "out.pth", []),
+        (("release", "trainer"), "release", "out.pth", []),
+        (("trainer", "trainer"), "release", "out.pth", []),
+        (("trainer", "trainer"), "preserve", "out.pth", []),
+        (("shrunk", "shrunk"), "preserve", "out.pth", []),
+        (("trainer", "release"), "trainer", "out.pth", []),
+        (("shrunk", "trainer"), "trainer", "out.pth", []),
+        (("release", "release"), "trainer", "out.pth", ["no source has training-only tensors"]),
+        (("bare", "safetensors"), "trainer", "out.pth", ["no source has training-only tensors"]),
+        (("shrunk", "release"), "trainer", "out.pth", ["the training-only tensors of a lack dvae"]),
+    ],
+)
+def test_warnings_are_given_exactly_when_they_are_due(
+    kinds: tuple[str, ...], layout: str | None, output: str, warnings: list[str], tmp_path: Path
+) -> None:
+    plan = small_plan(tmp_path, kinds, layout, output=output)
+    assert len(plan.warnings) == len(warnings)
+    for found, beginning in zip(plan.warnings, warnings, strict=True):
+        assert found.startswith(beginning)
+
+
+def test_a_source_named_for_metadata_that_has_nothing_for_training_is_warned_of(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path, ("trainer", "release", "trainer"), "trainer", metadata={"from": "b"})
+    assert plan.warnings == (
+        "metadata.from names b, which has no training-only tensors: the output has none; a and c would give them",
+    )
+    assert not any(name.startswith(TRAINING_ONLY) for name in loaded_model(run(plan).output))
+
+
+def test_a_source_named_for_metadata_that_lacks_dvae_is_warned_of(tmp_path: Path) -> None:
+    plan = small_plan(tmp_path, ("trainer", "shrunk"), "trainer", metadata={"from": "b"})
+    (warning,) = plan.warnings
+    assert warning.startswith("the training-only tensors of b lack dvae")
+    assert warning.endswith("a would give it")
+
+
+def test_models_without_training_need_no_warning(tmp_path: Path) -> None:
+    name = small_source(tmp_path, "release", 1, {})
+    assert make_plan(recipe_of(tmp_path, {"a": name})).warnings == ()
+
+
+def test_an_explicit_release_keeps_training_where_no_trainer_takes_it_for_its_own(tmp_path: Path) -> None:
+    run(small_plan(tmp_path, ("release", "trainer"), "release"))
+    content = loaded(tmp_path / "out.pth")
+    assert set(content) == {"config", "model", "xttsrecipe"}
+    assert content["xttsrecipe"]["training"] == TRAINING
+
+
+@pytest.mark.parametrize("layout", ["preserve", "trainer"])
+def test_any_other_layout_keeps_training_at_top_level(layout: str, tmp_path: Path) -> None:
+    run(small_plan(tmp_path, ("release", "trainer"), layout))
+    content = loaded(tmp_path / "out.pth")
+    assert {name: content[name] for name in TRAINING} == TRAINING
+    assert "training" not in content["xttsrecipe"]
+
+
+def test_an_explicit_release_without_training_says_nothing_of_it(tmp_path: Path) -> None:
+    name = small_source(tmp_path, "release", 1, {})
+    run(make_plan(load_recipe(recipe_of(tmp_path, {"a": name}).file, ["output.layout=release"])))
+    assert "training" not in loaded(tmp_path / "out.pth")["xttsrecipe"]
+
+
+@pytest.mark.parametrize("output", ["first.pth", "first.safetensors"])
+@pytest.mark.parametrize("layout", ["preserve", "release", "trainer"])
+def test_training_that_was_moved_aside_is_found_again_by_the_next_merge(
+    layout: str, output: str, tmp_path: Path
+) -> None:
+    run(small_plan(tmp_path, ("release", "trainer"), "release", output=output))
+    newer = small_source(tmp_path, "release", 9, {"step": 7, "epoch": 11, "model_loss": 1.5})
+    recipe = recipe_of(tmp_path, {"first": output, "newer": newer}, "second.pth")
+    run(make_plan(load_recipe(recipe.file, [f"output.layout={layout}"])))
+    content = loaded(tmp_path / "second.pth")
+    expected = {"step": 100, "epoch": 11, "model_loss": 1.0}
+    if layout == "release":
+        assert content["xttsrecipe"]["training"] == expected
+        assert not set(content) & set(expected)
+    else:
+        assert {name: content[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("training", [None, 7, "text", [], {"step": "many"}, {"optimizer": 1}])
+def test_what_a_stranger_wrote_under_our_name_is_no_bug(training: object, tmp_path: Path) -> None:
+    save(tmp_path / "a.pth", text_state(8), xttsrecipe={"training": training})
+    plan = make_plan(load_recipe(recipe_of(tmp_path, {"a": "a.pth"}).file, ["output.layout=release"]))
+    assert "training" not in plan.metadata.entries["xttsrecipe"]

@@ -10,6 +10,7 @@ import torch
 
 from tests.builders import save
 from tests.merging import folder_bytes, recipe_of, save_all
+from tests.voices import two_voices, voice
 from xttsrecipe.api import make_plan, run
 from xttsrecipe.errors import CheckpointError, OutputError, XttsRecipeError
 from xttsrecipe.plan import Plan
@@ -209,3 +210,305 @@ def test_links_in_a_circle_are_no_output(force: bool, tmp_path: Path) -> None:
     plan = make_plan(recipe_of(tmp_path, save_all(tmp_path, STATES)))
     with pytest.raises(OutputError):
         run(plan, force)
+
+
+# --- directories -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def voices(tmp_path: Path) -> Plan:
+    """The plan of news/ and audiobook/ into out/."""
+    return make_plan(recipe_of(tmp_path, two_voices(tmp_path), output="out/"))
+
+
+def into(folder: Path, output: str, **checkpoints: str) -> Plan:
+    return make_plan(recipe_of(folder, checkpoints or {"news": "news", "audiobook": "audiobook"}, output))
+
+
+@pytest.mark.parametrize("make", [lambda path: None, Path.mkdir], ids=["not there", "empty"])
+def test_a_directory_that_is_new_or_empty_is_written(
+    make: Callable[[Path], None], voices: Plan, tmp_path: Path
+) -> None:
+    make(tmp_path / "out")
+    run(voices)
+    assert is_ours(tmp_path / "out/model.pth")
+
+
+def test_our_own_directory_is_replaced(voices: Plan, tmp_path: Path) -> None:
+    run(voices)
+    first = folder_bytes(tmp_path / "out")
+    (tmp_path / "out/dvae.pth").unlink()
+    run(voices)
+    assert folder_bytes(tmp_path / "out") == first
+
+
+def test_a_foreign_model_directory_is_replaced_with_force_only(voices: Plan, tmp_path: Path) -> None:
+    voice(tmp_path / "out", seed=9)
+    assert refusal(tmp_path, voices).startswith("exists and was not made by xttsrecipe")
+    run(voices, force=True)
+    assert is_ours(tmp_path / "out/model.pth")
+
+
+def test_companions_without_a_model_of_ours_are_foreign(voices: Plan, tmp_path: Path) -> None:
+    run(voices)
+    (tmp_path / "out/model.pth").unlink()
+    assert refusal(tmp_path, voices).startswith("exists and was not made by xttsrecipe")
+    run(voices, force=True)
+
+
+def a_file(path: Path) -> None:
+    (path / "notes.txt").write_bytes(b"mine")
+
+
+def a_hidden_file(path: Path) -> None:
+    (path / ".git").write_bytes(b"mine")
+
+
+def a_folder(path: Path) -> None:
+    (path / "samples").mkdir()
+
+
+def a_folder_called_like_a_companion(path: Path) -> None:
+    (path / "speakers_xtts.pth").unlink()
+    (path / "speakers_xtts.pth").mkdir()
+
+
+def a_link(path: Path) -> None:
+    (path / "latest").symlink_to("model.pth")
+
+
+def a_link_to_nothing_called_like_a_companion(path: Path) -> None:
+    (path / "dvae.pth").unlink()
+    (path / "dvae.pth").symlink_to("gone")
+
+
+def a_link_called_like_a_companion(path: Path) -> None:
+    (path / "dvae.pth").rename(path.parent / "shared_dvae.pth")
+    (path / "dvae.pth").symlink_to("../shared_dvae.pth")
+
+
+def another_model(path: Path) -> None:
+    (path / "best_model.pth").write_bytes(b"mine")
+
+
+def in_other_capitals(path: Path) -> None:
+    (path / "Config.json").write_bytes(b"{}")
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize(
+    "put",
+    [
+        a_file,
+        a_hidden_file,
+        a_folder,
+        a_folder_called_like_a_companion,
+        a_link,
+        a_link_to_nothing_called_like_a_companion,
+        a_link_called_like_a_companion,
+        another_model,
+        in_other_capitals,
+    ],
+)
+def test_a_directory_that_holds_anything_else_is_never_replaced(
+    put: Callable[[Path], None], force: bool, voices: Plan, tmp_path: Path
+) -> None:
+    run(voices)
+    put(tmp_path / "out")
+    assert refusal(tmp_path, voices, force).startswith("holds what does not belong to a model directory")
+
+
+def test_what_does_not_belong_is_named_but_not_endlessly(voices: Plan, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    for number in range(30):
+        (tmp_path / f"out/{number:02}.wav").touch()
+    (problem,) = output_problems(voices)
+    assert problem.found == "00.wav, 01.wav, 02.wav, 03.wav, 04.wav"
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("output", ["news/", "audiobook/", "./news/", "out/../news/", "news/../audiobook/"])
+def test_a_source_is_no_output_directory(output: str, force: bool, tmp_path: Path) -> None:
+    two_voices(tmp_path)
+    (tmp_path / "out").mkdir()
+    assert "is also the source " in refusal(tmp_path, into(tmp_path, output), force)
+
+
+def linked_folder(folder: Path) -> None:
+    (folder / "out").symlink_to("news")
+
+
+def linked_model(folder: Path) -> None:
+    (folder / "out").mkdir()
+    (folder / "out/model.pth").symlink_to("../news/model.pth")
+
+
+def hard_linked_model(folder: Path) -> None:
+    (folder / "out").mkdir()
+    (folder / "out/model.pth").hardlink_to(folder / "news/model.pth")
+
+
+def hard_linked_companion(folder: Path) -> None:
+    (folder / "out").mkdir()
+    (folder / "out/speakers_xtts.pth").hardlink_to(folder / "audiobook/speakers_xtts.pth")
+
+
+def linked_vocabulary(folder: Path) -> None:
+    (folder / "out").mkdir()
+    (folder / "out/vocab.json").symlink_to(folder / "audiobook/vocab.json")
+
+
+def source_that_leads_into_it(folder: Path) -> None:
+    voice(folder / "out", seed=4)
+    (folder / "news/model.pth").unlink()
+    (folder / "news/model.pth").symlink_to("../out/model.pth")
+
+
+def recipe_in_it(folder: Path) -> None:
+    (folder / "out").mkdir()
+    (folder / "out/config.json").hardlink_to(folder / "recipe.yaml")
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize(
+    "alias",
+    [
+        linked_folder,
+        linked_model,
+        hard_linked_model,
+        hard_linked_companion,
+        linked_vocabulary,
+        source_that_leads_into_it,
+        recipe_in_it,
+    ],
+)
+def test_a_directory_in_which_an_input_lies_is_never_replaced(
+    alias: Callable[[Path], None], force: bool, tmp_path: Path
+) -> None:
+    two_voices(tmp_path)
+    into(tmp_path, "out/")
+    alias(tmp_path)
+    what = refusal(tmp_path, into(tmp_path, "out/"), force)
+    assert "a run never overwrites its input, not even with --force" in what
+
+
+def test_a_vocabulary_that_the_recipe_names_is_an_input_too(tmp_path: Path) -> None:
+    two_voices(tmp_path)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "news/vocab.json").rename(tmp_path / "out/vocab.json")
+    fields = {"vocabulary": {"news": "out/vocab.json"}}
+    plan = make_plan(recipe_of(tmp_path, {"news": "news", "audiobook": "audiobook"}, "out/", **fields))
+    for force in (False, True):
+        assert refusal(tmp_path, plan, force).startswith("is also the vocabulary of 'news'")
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize(("output", "what"), [("./", "is also the recipe"), ("../", "holds what does not belong")])
+def test_a_folder_above_the_sources_is_no_output(output: str, what: str, force: bool, tmp_path: Path) -> None:
+    two_voices(tmp_path)
+    assert refusal(tmp_path, into(tmp_path, output), force).startswith(what)
+
+
+def test_an_output_within_a_source_directory_leaves_that_as_it_is(tmp_path: Path) -> None:
+    two_voices(tmp_path)
+    before = folder_bytes(tmp_path / "news")
+    run(into(tmp_path, "news/merged/"))
+    after = folder_bytes(tmp_path / "news")
+    assert {name: after[name] for name in before} == before
+    assert "merged/model.pth" in after
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_file_is_no_directory(force: bool, voices: Plan, tmp_path: Path) -> None:
+    (tmp_path / "out").write_bytes(b"mine")
+    assert refusal(tmp_path, voices, force) == "is a file"
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_directory_is_no_file(force: bool, tmp_path: Path) -> None:
+    two_voices(tmp_path)
+    voice(tmp_path / "out.pth", seed=4)
+    assert refusal(tmp_path, into(tmp_path, "out.pth"), force) == "is a directory"
+
+
+def test_a_directory_through_a_file_is_an_output_error(tmp_path: Path) -> None:
+    two_voices(tmp_path)
+    (tmp_path / "notes.txt").write_bytes(b"mine")
+    with pytest.raises(OutputError):
+        run(into(tmp_path, "notes.txt/out/"))
+    assert (tmp_path / "notes.txt").read_bytes() == b"mine"
+
+
+def test_a_link_to_an_output_directory_is_followed(voices: Plan, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "out").symlink_to("store")
+    run(voices)
+    run(voices)
+    assert (tmp_path / "out").is_symlink()
+    assert (tmp_path / "store/model.pth").is_file()
+
+
+@pytest.mark.parametrize("output", ["a" * 300 + "/", "a" * 300 + "/out/", "loop/"])
+def test_a_directory_that_cannot_be_is_an_output_error(output: str, tmp_path: Path) -> None:
+    two_voices(tmp_path)
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(OutputError):
+        run(into(tmp_path, output))
+
+
+def test_too_little_disk_counts_the_files_beside_the_model(tmp_path: Path) -> None:
+    two_voices(tmp_path)
+    with (tmp_path / "news/dvae.pth").open("wb") as file:
+        file.truncate(1 << 42)
+    plan = into(tmp_path, "out/")
+    assert plan.disk > 1 << 42
+    assert refusal(tmp_path / "audiobook", plan) == "does not fit on the disk"
+
+
+def test_the_digest_of_a_directory_is_that_of_its_model(tmp_path: Path) -> None:
+    voice(tmp_path / "news")
+    good = {"path": "news", "sha256": sha256(tmp_path / "news/model.pth")}
+    run(make_plan(recipe_of(tmp_path, {"news": good}, "out/")))
+    plan = make_plan(recipe_of(tmp_path, {"news": {**good, "sha256": "0" * 64}}, "again/"))
+    with pytest.raises(CheckpointError, match="its sha256 differs"):
+        run(plan)
+    assert not (tmp_path / "again").exists()
+
+
+# --- a vocabulary beside a file ----------------------------------------------------------------------------------
+
+
+def test_a_foreign_vocabulary_beside_the_output_is_replaced_with_force_only(tmp_path: Path) -> None:
+    two_voices(tmp_path)
+    (tmp_path / "out.vocab.json").write_bytes(b"{}")
+    plan = into(tmp_path, "out.pth")
+    assert refusal(tmp_path, plan).startswith("exists and was not made by xttsrecipe")
+    run(plan, force=True)
+    run(plan)
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("link", [Path.symlink_to, Path.hardlink_to], ids=["symbolic", "hard"])
+def test_a_vocabulary_beside_the_output_that_is_an_input_is_never_replaced(
+    link: Callable[[Path, Path], None], force: bool, tmp_path: Path
+) -> None:
+    two_voices(tmp_path)
+    link(tmp_path / "out.vocab.json", tmp_path / "news/vocab.json")
+    assert refusal(tmp_path, into(tmp_path, "out.pth"), force).startswith("is also the vocabulary of 'news'")
+
+
+def test_a_vocabulary_of_that_very_name_is_never_replaced(tmp_path: Path) -> None:
+    two_voices(tmp_path)
+    (tmp_path / "news/vocab.json").rename(tmp_path / "out.vocab.json")
+    fields = {"vocabulary": {"news": "out.vocab.json"}}
+    plan = make_plan(recipe_of(tmp_path, {"news": "news", "audiobook": "audiobook"}, "out.pth", **fields))
+    for force in (False, True):
+        assert refusal(tmp_path, plan, force).startswith("is also the vocabulary of 'news'")
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("name", ["config.json", "speakers_xtts.pth"])
+def test_a_companion_of_a_source_is_no_output(name: str, force: bool, tmp_path: Path) -> None:
+    two_voices(tmp_path)
+    (tmp_path / "out.pth").hardlink_to(tmp_path / "news" / name)
+    assert refusal(tmp_path, into(tmp_path, "out.pth"), force).startswith("is also a file of the source 'news'")

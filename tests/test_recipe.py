@@ -3,18 +3,14 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from xttsrecipe.api import load_recipe
-from xttsrecipe.document import join_path
 from xttsrecipe.errors import Problem, RecipeError
 from xttsrecipe.recipe import Merge, Method, Recipe, Take
-from xttsrecipe.recipe import load_recipe as read_recipe
-from xttsrecipe.settings import output_setting, parse_setting
 from xttsrecipe.specs import DType
 
 from .builders import write_recipe
@@ -59,8 +55,10 @@ def test_the_least_that_a_recipe_says(folder: Path) -> None:
     ]
     assert recipe.default == Merge((1.0,), Method("linear", {}))
     assert recipe.rules == ()
-    assert recipe.metadata_from is None
+    assert [source.vocabulary for source in recipe.sources] == [None]
+    assert (recipe.metadata_from, recipe.companions_from, recipe.vocabulary_order) == (None, None, None)
     assert (recipe.output.path, recipe.output.format, recipe.output.dtype) == (folder / "out.pth", "torch zip", None)
+    assert (recipe.output.layout, recipe.output.is_directory) == ("preserve", False)
     assert recipe.settings == ()
 
 
@@ -79,8 +77,10 @@ overrides:
   mel_stats: {{from: audiobook}}
   "gpt.gpt.h.{{0..9}}.*": {{weights: {{news: 0.8, audiobook: 0.2}}, method: linear}}
   "gpt.*": {{method: {{name: linear}}}}
+vocabulary: {{order: audiobook, news: n.json, audiobook: /a.json}}
+companions: from news
 metadata: {{from: audiobook}}
-output: {{path: out.safetensors, dtype: bfloat16}}
+output: {{path: out.safetensors, dtype: bfloat16, layout: trainer}}
 """
     recipe = load(folder, text)
     assert (recipe.name, recipe.description, recipe.text) == ("both", "Two.", text)
@@ -96,8 +96,10 @@ output: {{path: out.safetensors, dtype: bfloat16}}
         ("gpt.gpt.h.{0..9}.*", Merge((0.8, 0.2), linear)),
         ("gpt.*", Merge((0.75, 0.25), linear)),
     ]
-    assert recipe.metadata_from == 1
+    assert [source.vocabulary for source in recipe.sources] == [folder / "n.json", Path("/a.json")]
+    assert (recipe.metadata_from, recipe.companions_from, recipe.vocabulary_order) == (1, 0, 1)
     assert (recipe.output.format, recipe.output.dtype) == ("safetensors", DType.BFLOAT16)
+    assert (recipe.output.layout, recipe.output.is_directory) == ("trainer", False)
 
 
 @pytest.mark.parametrize("path", sorted(OWN_FOLDER.glob("valid/*.yaml")), ids=lambda path: path.stem)
@@ -419,6 +421,112 @@ def test_another_output_type_is_an_error(folder: Path, dtype: str) -> None:
     assert problem.expected == "keep or float32 or float16 or bfloat16"
 
 
+@pytest.mark.parametrize("path", ["merged/", "./merged/", "merged//", "a/../merged/", "merged.pth/../merged/"])
+def test_a_slash_at_the_end_says_directory(folder: Path, path: str) -> None:
+    output = load(folder, f"checkpoints: {{a: a.pth}}\noutput: {{path: {path}}}").output
+    assert (output.path, output.is_directory, output.format) == (folder / "merged", True, "torch zip")
+
+
+def test_a_directory_may_be_called_like_a_file(folder: Path) -> None:
+    output = load(folder, "checkpoints: {a: a.pth}\noutput: {path: v2.safetensors/}").output
+    assert (output.path.name, output.is_directory, output.format) == ("v2.safetensors", True, "torch zip")
+
+
+def test_the_name_of_a_folder_without_a_slash_is_an_error_even_where_it_is_there(folder: Path) -> None:
+    """A recipe must mean the same on every machine."""
+    (folder / "merged").mkdir()
+    problem = only_problem(folder, "checkpoints: {a: a.pth}\noutput: {path: merged}")
+    assert problem.what.startswith("output.path: ")
+
+
+@pytest.mark.parametrize("path", ['"merged/\\n"', '"merged/ "', '"\\0/"', "merged\\"])
+def test_what_only_looks_like_a_directory_is_an_error(folder: Path, path: str) -> None:
+    assert only_problem(folder, f"checkpoints: {{a: a.pth}}\noutput: {{path: {path}}}").what.startswith("output.path: ")
+
+
+@pytest.mark.parametrize("layout", ["preserve", "release", "trainer"])
+def test_the_layout_is_one_of_three(folder: Path, layout: str) -> None:
+    text = f"checkpoints: {{a: a.pth}}\noutput: {{path: o.pth, layout: {layout}}}"
+    assert load(folder, text).output.layout == layout
+
+
+@pytest.mark.parametrize("layout", ["Release", "shrunk", "bare", "plain", "", "null", "[release]"])
+def test_another_layout_is_an_error(folder: Path, layout: str) -> None:
+    problem = only_problem(folder, f"checkpoints: {{a: a.pth}}\noutput: {{path: o.pth, layout: {layout}}}")
+    assert problem.what.startswith("output.layout: ")
+    assert problem.expected == "preserve or release or trainer"
+
+
+# --- vocabularies and companions --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["from audiobook", "{from: audiobook}"])
+def test_companions_have_a_short_and_a_full_form(folder: Path, text: str) -> None:
+    assert load(folder, f"{BASE}companions: {text}\n").companions_from == 1
+
+
+@pytest.mark.parametrize("text", ["from newz", "{from: newz}"])
+def test_companions_of_what_is_no_source_are_an_error_at_its_name(folder: Path, text: str) -> None:
+    problem = only_problem(folder, f"{BASE}companions: {text}\n")
+    assert problem.what.endswith("no source named 'newz'; did you mean 'news'?")
+    assert problem.where is not None
+    assert problem.where.text is not None
+    assert problem.where.column is not None
+    assert problem.where.text[problem.where.column - 1 :][: problem.where.length] == "newz"
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "{}", "true", "''", "from", "{from: news, files: all}"])
+def test_companions_that_name_no_source_are_an_error(folder: Path, text: str) -> None:
+    assert problems(folder, f"{BASE}companions: {text}\n")
+
+
+def test_a_vocabulary_belongs_to_the_source_of_its_name_whatever_the_order(folder: Path) -> None:
+    recipe = load(folder, f"{BASE}vocabulary: {{audiobook: sub/a.json, order: audiobook}}\n")
+    assert [source.vocabulary for source in recipe.sources] == [None, folder / "sub/a.json"]
+    assert recipe.vocabulary_order == 1
+
+
+def test_the_order_alone_is_enough_where_directories_have_vocabularies(folder: Path) -> None:
+    recipe = load(folder, f"{BASE}vocabulary: {{order: audiobook}}\n")
+    assert ([source.vocabulary for source in recipe.sources], recipe.vocabulary_order) == ([None, None], 1)
+
+
+def test_a_vocabularys_path_is_expanded_like_any(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/voice")
+    monkeypatch.setenv("VOICES", "/data")
+    recipe = load(folder, f"{BASE}vocabulary: {{news: ~/n.json, audiobook: '${{VOICES}}/a.json'}}\n")
+    assert [source.vocabulary for source in recipe.sources] == [Path("/home/voice/n.json"), Path("/data/a.json")]
+
+
+def test_every_unknown_name_in_a_vocabulary_is_told_with_what_was_meant(folder: Path) -> None:
+    found = problems(folder, f"{BASE}vocabulary: {{new: n.json, audiobok: a.json, order: nws}}\n")
+    assert [problem.what for problem in found] == [
+        "vocabulary.new: no source named 'new'; did you mean 'news'?",
+        "vocabulary.audiobok: no source named 'audiobok'; did you mean 'audiobook'?",
+        "vocabulary.order: no source named 'nws'; did you mean 'news'?",
+    ]
+
+
+@pytest.mark.parametrize("vocabulary", ["{news: n.json}", "{news: n.json, order: news}", "{order: order}"])
+def test_a_source_called_order_and_a_vocabulary_do_not_go_together(folder: Path, vocabulary: str) -> None:
+    text = f"checkpoints: {{news: n.pth, order: o.pth}}\nvocabulary: {vocabulary}\noutput: {{path: o.pth}}\n"
+    problem = only_problem(folder, text)
+    assert problem.what.startswith("checkpoints.order: a checkpoint cannot be called 'order'")
+    assert problem.hint == "give it another name"
+    load(folder, text.replace(f"vocabulary: {vocabulary}\n", ""))
+    load(folder, text.replace("order: o.pth", "Order: o.pth").replace("order: order", "order: Order"))
+
+
+@pytest.mark.parametrize("text", ["vocab.json", "[vocab.json]", "{}", "{news: 7}", "{news: {path: x}}", "{7: a.json}"])
+def test_a_vocabulary_of_another_form_is_an_error(folder: Path, text: str) -> None:
+    assert problems(folder, f"{BASE}vocabulary: {text}\n")
+
+
+def test_a_vocabulary_whose_path_no_file_can_have_is_an_error_and_no_bug(folder: Path) -> None:
+    (problem,) = problems(folder, BASE + 'vocabulary: {news: "\\uD800.json"}\n')
+    assert problem.what.startswith("vocabulary.news: ")
+
+
 # --- paths ------------------------------------------------------------------------------------------------------
 
 
@@ -502,173 +610,3 @@ def test_a_path_that_no_file_can_have_is_an_error_and_no_bug(folder: Path) -> No
 
 def test_a_recipe_that_is_ascii_json_may_name_any_file(folder: Path) -> None:
     assert source_path(folder, json.dumps("😀.pth")) == folder / "😀.pth"
-
-
-# --- settings ---------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "path", "value", "is_file"),
-    [
-        ("checkpoints.news=/data/x.pth", ("checkpoints", "news"), "/data/x.pth", True),
-        ("checkpoints.news.path=1e5", ("checkpoints", "news", "path"), "1e5", True),
-        ("checkpoints.news.sha256=ab", ("checkpoints", "news", "sha256"), "ab", False),
-        ('checkpoints."news.v2"=x.pth', ("checkpoints", "news.v2"), "x.pth", True),
-        ("output.path=a=b.pth", ("output", "path"), "a=b.pth", True),
-        ("output.path=", ("output", "path"), "", True),
-        ("output.dtype=float16", ("output", "dtype"), "float16", False),
-        ("weights.news=0.7", ("weights", "news"), 0.7, False),
-        ("weights.news=1e-3", ("weights", "news"), 0.001, False),
-        ("weights={news: 1, audiobook: 0}", ("weights",), {"news": 1, "audiobook": 0}, False),
-        ("normalize=true", ("normalize",), True, False),
-        ("name=", ("name",), "", False),
-        ("description=a: b".replace(": ", "; "), ("description",), "a; b", False),
-        ('overrides."*encoder*"=from news', ("overrides", "*encoder*"), "from news", False),
-        ('overrides."gpt.gpt.h.{0..9}.*".from=news', ("overrides", "gpt.gpt.h.{0..9}.*", "from"), "news", False),
-        ('overrides."a=b"=from news', ("overrides", "a=b"), "from news", False),
-        ("overrides.*encoder*=from news", ("overrides", "*encoder*"), "from news", False),
-    ],
-)
-def test_a_setting_is_a_field_and_a_value(text: str, path: tuple[str, ...], value: object, is_file: bool) -> None:
-    setting = parse_setting(text)
-    assert (setting.path, setting.value, setting.text, setting.names_a_file) == (path, value, text, is_file)
-
-
-@pytest.mark.parametrize("text", ["", "=", "news", "=x", "a..b=1", ".a=1", "a.=1", 'a"b=1', '"a=1', 'a."b=1', '"a"b=1'])
-def test_what_is_not_field_and_value_is_refused_with_an_example(text: str) -> None:
-    with pytest.raises(
-        ValueError, match=r"is not of the form FIELD=VALUE, as in checkpoints\.news=/data/news\.pth"
-    ) as caught:
-        parse_setting(text)
-    assert repr(text) in str(caught.value)
-
-
-@given(
-    st.lists(st.text(st.characters(exclude_characters='"', exclude_categories=["Cs"])), min_size=1, max_size=4),
-    st.integers() | st.booleans() | st.none() | st.sampled_from(["a", "from news", "a.b"]),
-)
-def test_a_field_as_messages_write_it_can_be_set(path: list[str], value: Any) -> None:
-    assume((path[0], len(path)) != ("checkpoints", 2))
-    setting = parse_setting(f"{join_path(path)}={json.dumps(value)}")
-    assert setting.path == tuple(path)
-    assert setting.names_a_file or setting.value == value
-
-
-def test_a_setting_names_a_file_from_the_current_folder_not_from_the_recipes(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    recipe = load(folder, BASE, "checkpoints.news=x/n.pth", "output.path=m.safetensors")
-    assert recipe.sources[0].path == tmp_path / "x" / "n.pth"
-    assert recipe.sources[1].path == folder / "audiobook.pth"
-    assert (recipe.output.path, recipe.output.format) == (tmp_path / "m.safetensors", "safetensors")
-
-
-def test_a_setting_may_name_a_file_anywhere(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", "/home/voice")
-    monkeypatch.setenv("VOICES", "/data")
-    recipe = load(
-        folder, BASE, "checkpoints.news=~/n.pth", "checkpoints.audiobook=${VOICES}/a.pth", "output.path=/o.pt"
-    )
-    assert [source.path for source in recipe.sources] == [Path("/home/voice/n.pth"), Path("/data/a.pth")]
-    assert recipe.output.path == Path("/o.pt")
-
-
-@pytest.mark.parametrize("name", ["2024", "1e5", "true", "~nosuchuser", "a: b", "[x]", "'quoted'", "*.pth"])
-def test_the_file_name_in_a_setting_is_not_yaml(folder: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(folder)
-    assert load(folder, BASE, f"checkpoints.news={name}").sources[0].path == folder / name
-
-
-@pytest.mark.parametrize("field", ["checkpoints.news", "checkpoints.news.path"])
-def test_a_file_kept_elsewhere_must_still_have_its_digest(folder: Path, field: str) -> None:
-    digest = "0f" * 32
-    text = f"checkpoints: {{news: {{path: n.pth, sha256: {digest}}}}}\noutput: {{path: o.pth}}\n"
-    (source,) = load(folder, text, f"{field}=/data/n.pth").sources
-    assert (source.path, source.sha256) == (Path("/data/n.pth"), digest)
-
-
-def test_a_digest_can_be_set(folder: Path) -> None:
-    text = "checkpoints: {news: {path: n.pth}}\noutput: {path: o.pth}\n"
-    assert load(folder, text, f"checkpoints.news.sha256={'0F' * 32}").sources[0].sha256 == "0f" * 32
-
-
-def test_settings_reach_every_field(folder: Path) -> None:
-    recipe = load(
-        folder,
-        BASE + "overrides: {'*x*': from news}\n",
-        "name=other",
-        "weights.news=0.7",
-        "weights.audiobook=0.3",
-        'overrides."*x*"=from audiobook',
-        'overrides."*y*".weights={news: 0, audiobook: 1}',
-        "metadata.from=audiobook",
-        "output.dtype=float16",
-    )
-    assert recipe.name == "other"
-    assert recipe.default.weights == (0.7, 0.3)
-    assert [(rule.pattern, rule.decision) for rule in recipe.rules] == [
-        ("*x*", Take(1)),
-        ("*y*", Merge((0.0, 1.0), Method("linear", {}))),
-    ]
-    assert (recipe.metadata_from, recipe.output.dtype) == (1, DType.FLOAT16)
-
-
-def test_an_output_given_on_the_command_line_is_relative_to_the_current_folder(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    path = write_recipe(folder, BASE)
-    recipe = read_recipe(path, [parse_setting("output.path=/ignored.pth"), output_setting("m=1.safetensors")])
-    assert (recipe.output.path, recipe.output.format) == (tmp_path / "m=1.safetensors", "safetensors")
-    assert recipe.settings == ()
-
-
-@pytest.mark.parametrize("name", ["merged", "merged.bin"])
-def test_a_problem_with_an_output_given_on_the_command_line_is_told_there(folder: Path, name: str) -> None:
-    with pytest.raises(RecipeError) as caught:
-        read_recipe(write_recipe(folder, BASE), [output_setting(name)])
-    (problem,) = caught.value.problems
-    assert problem.what.startswith("output.path: ")
-    assert str(problem.where) == f"-o {name}"
-
-
-def test_of_two_settings_of_a_field_the_last_one_holds(folder: Path) -> None:
-    assert load(folder, BASE, "name=a", "name=b").name == "b"
-
-
-def test_a_setting_can_give_what_the_file_lacks(folder: Path) -> None:
-    recipe = load(folder, "checkpoints: {news: n.pth}\n", "output.path=/o.pth")
-    assert recipe.output.path == Path("/o.pth")
-
-
-def test_a_recipe_remembers_its_settings_but_not_where_files_are_kept(folder: Path) -> None:
-    recipe = load(folder, BASE, "checkpoints.news=/n.pth", "name=x", "output.path=/o.pth", "output.dtype=float16")
-    assert recipe.settings == ("name=x", "output.dtype=float16")
-    assert recipe.text == BASE
-
-
-@pytest.mark.parametrize(
-    ("setting", "what"),
-    [
-        ("wieghts.news=1", "no field named 'wieghts'; did you mean 'weights'?"),
-        ("output.dtype=fp16", "output.dtype: 'fp16' is not known here"),
-        ("weights.news=0,7", "weights.news: expected a number, found '0,7'"),
-        ("output.path=merged", "output.path: "),
-        ("checkpoints.nwes=/n.pth", "no source named 'nwes'; did you mean 'news'?"),
-        ("checkpoints.more.path=/m.pth", "no source named 'more'"),
-        ("name.x=1", "cannot set 'x' in something that is not a mapping"),
-        ("checkpoints.news.v2=x", "cannot set 'v2' in something that is not a mapping"),
-        ("metadata.from=nws", "metadata.from: no source named 'nws'; did you mean 'news'?"),
-    ],
-)
-def test_a_problem_with_a_setting_is_told_at_the_setting(folder: Path, setting: str, what: str) -> None:
-    text = BASE + "name: a\nweights: {news: 0.5, audiobook: 0.5}\n"
-    problem = only_problem(folder, text, setting)
-    assert problem.what.startswith(what)
-    assert str(problem.where) == f"--set {setting}"
-
-
-def test_all_checkpoints_can_be_set_at_once(folder: Path) -> None:
-    recipe = load(folder, BASE, "checkpoints={a: /a.pth, b: /b.pth}")
-    assert [source.path for source in recipe.sources] == [Path("/a.pth"), Path("/b.pth")]

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from tests.builders import xtts_state
-from tests.merging import plan_of, problems_of
+from tests.builders import save, xtts_state
+from tests.merging import plan_of, problems_of, recipe_of
+from tests.voices import AUDIOBOOK, NEWS, rows_of, text_state, write_vocabulary
+from xttsrecipe.api import load_recipe, make_plan
+from xttsrecipe.errors import RecipeError
+from xttsrecipe.plan import Plan
 from xttsrecipe.specs import DType
+from xttsrecipe.xtts import TEXT_ROWS
 
 ONES, ROW, PAIR = torch.ones(2, 3), torch.ones(3), torch.ones(2)
 
@@ -147,3 +153,54 @@ def test_normalized_weights_are_what_the_plan_says(tmp_path: Path) -> None:
 def test_one_source_is_a_plan_too(tmp_path: Path) -> None:
     (step,) = plan_of(tmp_path, [{"x": ROW}]).steps
     assert (step.method, step.weights) == ("from", (1.0,))
+
+
+def by_token_plan(folder: Path, *vocabularies: dict[str, int], **fields: Any) -> Plan:
+    for seed, (name, tokens) in enumerate(zip("abc", vocabularies, strict=False), 1):
+        save(folder / f"{name}.pth", text_state(rows_of(tokens), seed))
+        write_vocabulary(folder / f"{name}.json", tokens)
+    names = "abc"[: len(vocabularies)]
+    vocabulary = {name: f"{name}.json" for name in names}
+    return make_plan(recipe_of(folder, {name: f"{name}.pth" for name in names}, vocabulary=vocabulary, **fields))
+
+
+def test_steps_by_token_have_the_rows_of_the_merged_vocabulary(tmp_path: Path) -> None:
+    plan = by_token_plan(tmp_path, NEWS, AUDIOBOOK | {"more": 20}, weights=[0.25, 0.75])
+    steps = {step.key: step for step in plan.steps}
+    assert {key: step.spec.shape for key, step in steps.items() if step.by_token} == {
+        "gpt.text_embedding.weight": (11, 2),
+        "gpt.text_head.weight": (11, 2),
+        "gpt.text_head.bias": (11,),
+    }
+    step = steps["gpt.text_head.weight"]
+    assert (step.method, step.sources, step.weights, step.compute) == ("linear", (0, 1), (0.25, 0.75), DType.FLOAT32)
+    assert sum(segment.count for segment in step.segments) == step.spec.numel
+    ends = [segment.start + segment.count for segment in step.segments]
+    assert [segment.start for segment in step.segments] == [0, *ends[:-1]]
+
+
+def test_every_segment_lies_within_its_inputs(tmp_path: Path) -> None:
+    plan = by_token_plan(tmp_path, NEWS, AUDIOBOOK, {"[START]": 5, "z": 2})
+    for step in plan.steps:
+        for segment in step.segments:
+            assert len(segment.inputs) == len(segment.starts) == len(segment.weights)
+            for index, start in zip(segment.inputs, segment.starts, strict=True):
+                assert 0 <= start <= start + segment.count <= step.inputs[index].spec.numel
+    assert {step.compute for step in plan.steps if step.by_token} == {DType.FLOAT64}
+
+
+def test_only_the_three_text_tensors_are_merged_by_token(tmp_path: Path) -> None:
+    plan = by_token_plan(tmp_path, NEWS, AUDIOBOOK)
+    assert [step.key for step in plan.steps if step.by_token] == list(TEXT_ROWS)
+    assert all(len(step.segments) == 1 for step in plan.steps if not step.by_token)
+
+
+def test_text_tensors_of_other_widths_are_of_unequal_shape_whatever_their_rows(tmp_path: Path) -> None:
+    by_token_plan(tmp_path, NEWS, AUDIOBOOK)
+    state = text_state(8, 2) | {"gpt.text_head.weight": torch.ones(8, 5)}
+    save(tmp_path / "b.pth", state)
+    with pytest.raises(RecipeError) as caught:
+        make_plan(load_recipe(tmp_path / "recipe.yaml"))
+    (problem,) = caught.value.problems
+    assert problem.what == "1 tensor is of unequal shape"
+    assert problem.details == ("gpt.text_head.weight: a 8x2, b 8x5",)

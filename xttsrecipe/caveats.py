@@ -13,7 +13,7 @@ from .recipe import Recipe
 from .specs import Header
 from .steps import Step
 from .text_rows import OutputVocabulary
-from .xtts import MEL_STATS_FILE, SPEAKERS_FILE, VOCABULARY_FILE, is_listening
+from .xtts import MEL_STATS_FILE, SPEAKERS_FILE, VOCABULARY_FILE, has_dvae, is_listening
 
 
 def caveats(
@@ -35,17 +35,24 @@ def caveats(
 
 
 def _training_only(recipe: Recipe, headers: Sequence[Header], steps: Sequence[Step]) -> Iterator[str]:
-    having = [name for name, header in zip(recipe.source_names, headers, strict=True) if header.training_only]
+    names = recipe.source_names
+    having = [name for name, header in zip(names, headers, strict=True) if header.training_only]
+    whole = [name for name, header in zip(names, headers, strict=True) if has_dvae(header)]
+    carrier = next((step.sources[0] for step in steps if step.method == "carried"), None)
     if not having:
         yield (
             "no source has training-only tensors (dvae, spectrograms): the output has none, and the trainer takes them "
             "from dvae_checkpoint and mel_norm_file when it resumes"
         )
-    elif not any(step.method == "carried" for step in steps):
-        named = recipe.source_names[recipe.metadata_from or 0]
+    elif carrier is None:
         yield (
-            f"metadata.from names {named}, which has no training-only tensors: the output has none; {listed(having)} "
-            "would give them"
+            f"metadata.from names {names[recipe.metadata_from or 0]}, which has no training-only tensors: the output "
+            f"has none; {listed(having)} would give them"
+        )
+    elif names[carrier] not in whole:
+        yield (
+            f"the training-only tensors of {names[carrier]} lack dvae: the trainer takes it from dvae_checkpoint when "
+            "it resumes" + (f"; {listed(whole)} would give it" if whole else "")
         )
 
 

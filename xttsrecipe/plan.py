@@ -22,7 +22,7 @@ from .specs import Header, StoredTensor
 from .steps import Step, StepBuilder
 from .text_rows import OutputVocabulary, rows_of
 from .text_tokens import text_tokens
-from .xtts import MODEL_FILES, TEXT_ROWS, TRAINER_PREFIX, generation
+from .xtts import MODEL_FILES, TEXT_ROWS, TRAINER_PREFIX, generation, has_dvae
 
 # Tensors are read, merged and written in pieces of so many bytes, in the widest type they pass through: a few fit a
 # processor's cache. With more sources than four the pieces shrink, so that all together stay within four.
@@ -179,10 +179,13 @@ def _layout(recipe: Recipe, headers: Sequence[Header]) -> str:
 
 
 def _carrier(recipe: Recipe, headers: Sequence[Header]) -> int | None:
-    """The source whose training-only tensors the output carries: the one named, else the first that has them."""
+    """The source whose training-only tensors the output carries: the one named, else the first that has them all, else
+    the first that has any.
+    """
     if recipe.metadata_from is not None:
         return recipe.metadata_from
-    return next((index for index, header in enumerate(headers) if header.training_only), None)
+    having = [index for index, header in enumerate(headers) if header.training_only]
+    return max(having, key=lambda index: has_dvae(headers[index]), default=None)  # the first of equals
 
 
 def piece_elements(step: Step) -> int:

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoints import open_checkpoint
+from .checkpoints.model_directory import foreign_entries
 from .errors import CheckpointError, Location, OutputError, Problem
 from .metadata import PROVENANCE
 from .plan import Plan
-from .xtts import COMPANION_FILES, MODEL_FILES
+from .xtts import MODEL_FILES
 
 _READ_BYTES = 1 << 20
 
@@ -89,6 +90,12 @@ def _file_refusals(plan: Plan, output: Path, force: bool) -> Iterator[Problem]:
         return
     ours = force or (_exists(output) and is_ours(output))
     for path in _replaced_files(plan):
+        if path.is_dir():
+            hint = "move it away, choose another output.path, or another place with -o"
+            yield _refused(
+                path, "is a directory", expected="a file's name: the merged vocabulary goes there", hint=hint
+            )
+            return
         if _exists(path) and not ours:
             yield _foreign(path)
             return
@@ -108,8 +115,7 @@ def _directory_refusals(output: Path, force: bool) -> Iterator[Problem]:
     if _same_file(output, Path(os.curdir)):
         yield _refused(output, "is the folder that you stand in", hint="go to another folder, or choose another output")
         return
-    inside = {entry.name: entry for entry in output.iterdir()}
-    other = sorted(name for name, entry in inside.items() if not _belongs(entry))
+    other = foreign_entries(output)
     if other:
         yield _refused(
             output,
@@ -117,13 +123,8 @@ def _directory_refusals(output: Path, force: bool) -> Iterator[Problem]:
             found=", ".join(other[:5]),
             hint="move these away, choose another output.path, or another place with -o",
         )
-    elif inside and not force and not is_ours(output / MODEL_FILES[0]):
+    elif any(output.iterdir()) and not force and not is_ours(output / MODEL_FILES[0]):
         yield _foreign(output)
-
-
-def _belongs(entry: Path) -> bool:
-    """Whether this is a file that an output directory may have, and that may be removed with it."""
-    return entry.name in (MODEL_FILES[0], *COMPANION_FILES) and entry.is_file()
 
 
 def _foreign(path: Path) -> Problem:

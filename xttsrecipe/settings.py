@@ -52,7 +52,7 @@ def parse_setting(text: str) -> Setting:
 
 def output_setting(path: str) -> Setting:
     """What ``-o PATH`` means; the name of a folder that is there stands for that folder, with or without a / behind."""
-    folder = os.path.isdir(path) and not path.endswith("/")  # noqa: PTH112 # never raises
+    folder = path and os.path.isdir(expanded(path)) and not path.endswith("/")  # noqa: PTH112 # never raises
     return Setting(("output", "path"), f"{path}/" if folder else path, f"output.path={path}", f"-o {path}")
 
 

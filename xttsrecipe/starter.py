@@ -91,9 +91,10 @@ def _relative(path: Path, folder: Path) -> str:
         raise RecipeError(Problem("has ${ in its name, which recipes replace", Location(str(path)), hint="rename it"))
     try:
         # Resolved, as the system resolves the recipe's folder when it follows a relative name from there.
-        return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
+        relative = Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
     except ValueError:  # another drive
         return path.absolute().as_posix()
+    return f"./{relative}" if relative.startswith("~") else relative  # not somebody's home
 
 
 def _quoted(text: str) -> str:

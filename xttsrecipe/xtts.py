@@ -37,6 +37,9 @@ CONFIG_FILE, VOCABULARY_FILE, SPEAKERS_FILE, MEL_STATS_FILE = (
 )  # fmt: skip
 COMPANION_FILES = (CONFIG_FILE, VOCABULARY_FILE, SPEAKERS_FILE, MEL_STATS_FILE, "dvae.pth")
 
+# All that a directory of ours may hold.
+OUTPUT_FILES = (MODEL_FILES[0], *COMPANION_FILES)
+
 # The tensors with a row for every token of the vocabulary.
 TEXT_ROWS = ("gpt.text_embedding.weight", "gpt.text_head.weight", "gpt.text_head.bias")
 TEXT_ROWS_PATTERN = "gpt.text_{embedding,head}.*"
@@ -123,6 +126,11 @@ def component_of(key: str) -> str:
 def is_training_only(key: str) -> bool:
     """Whether a canonical key belongs to the training wrapper (dvae, spectrograms), not to the voice."""
     return key.startswith(_TRAINING_ONLY)
+
+
+def has_dvae(header: Header) -> bool:
+    """Whether a checkpoint has all that is for training only; shrunk ones lost the greater part."""
+    return any(key.startswith("dvae.") for key in header.training_only)
 
 
 def is_listening(key: str) -> bool:

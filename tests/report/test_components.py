@@ -12,6 +12,7 @@ from tests import samples
 from tests.builders import save, v1_state
 from tests.golden import check_golden
 from tests.strict_json import strictly
+from tests.voices import voice
 from xttsrecipe.report.components import components_json, components_text
 from xttsrecipe.specs import Header
 from xttsrecipe.xtts import COMPONENTS, GROUPS, LEAVES, known_tensors
@@ -148,3 +149,12 @@ def test_leaves_and_the_rest_add_up_and_groups_are_sums_of_leaves(kind: str) -> 
 def test_the_json_lists_every_key_in_no_component() -> None:
     keys = json.loads(components_json(extended()))["in_no_component"]["keys"]
     assert keys == [f"gpt.dialect.{number}.weight" for number in range(5)]
+
+
+def test_a_model_directory_has_the_components_of_its_model() -> None:
+    voice(Path("news"))
+    header = xttsrecipe.inspect("news")
+    assert row(components_text(header), "@text_head")[1:3] == ["2", "24"]
+    data = strictly(components_json(header))
+    assert data["path"] == str(Path("news/model.pth"))
+    assert data["in_all"]["tensors"] == 9

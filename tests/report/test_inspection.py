@@ -12,6 +12,7 @@ from tests import samples
 from tests.builders import save, v1_state, write_recipe
 from tests.golden import check_golden
 from tests.strict_json import strictly
+from tests.voices import voice
 from xttsrecipe.patterns import PatternError
 from xttsrecipe.report.inspection import inspection_json, inspection_keys_text, inspection_text
 
@@ -181,3 +182,32 @@ def test_an_integer_of_any_length_can_be_shown(entry: str) -> None:
     header = xttsrecipe.inspect("odd.pth")
     assert inspection_text(header)
     assert strictly(inspection_json(header, None))
+
+
+def in_directory(text: str) -> str:
+    """Without the sizes of files that torch wrote."""
+    return re.sub(r"^( +\S+\.pth +)\d\S* [KM]?B$", r"\1<size>", steady(text), flags=re.MULTILINE)
+
+
+def test_a_model_directory_looks_as_agreed() -> None:
+    voice(Path("news"), step=7, epoch=2)
+    check_golden("report/inspect_directory.txt", in_directory(inspection_text(xttsrecipe.inspect("news"))))
+
+
+def test_the_json_of_a_model_directory_names_it_and_what_lies_beside() -> None:
+    voice(Path("news"), without=["dvae.pth"])
+    data = json.loads(inspection_json(xttsrecipe.inspect("news/"), None))
+    assert (data["path"], data["directory"]) == (str(Path("news/model.pth")), "news")
+    assert data["companions"] == ["config.json", "vocab.json", "speakers_xtts.pth", "mel_stats.pth"]
+    assert data["entries"]["config"]["run_name"] == "news"
+    data = json.loads(inspection_json(xttsrecipe.inspect("news/model.pth"), None))
+    assert (data["directory"], data["companions"]) == (None, [])
+
+
+@pytest.mark.parametrize("output", ["out.pth", "out.safetensors", "out/"])
+def test_training_that_was_moved_aside_is_shown_like_any(output: str) -> None:
+    voice(Path("news"), step=7, epoch=2, model_loss=0.5)
+    recipe = write_recipe(Path(), f"checkpoints: {{news: news}}\noutput: {{path: {output}, layout: release}}\n")
+    xttsrecipe.run(xttsrecipe.load_recipe(recipe))
+    text = inspection_text(xttsrecipe.inspect(output))
+    assert re.search(r"^training\n  step +7\n  epoch +2\n  model_loss +0\.5\n  made by", text, flags=re.MULTILINE)

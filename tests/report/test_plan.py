@@ -11,6 +11,8 @@ from tests import samples
 from tests.builders import save, v1_state
 from tests.golden import check_golden
 from tests.strict_json import strictly
+from tests.voices import NEWS, config_of, text_state, trained, two_voices
+from xttsrecipe.plan import Plan
 from xttsrecipe.report.plan import plan_keys_text, plan_text
 from xttsrecipe.report.plan_json import plan_json
 
@@ -22,6 +24,12 @@ def sized(text: str) -> str:
     text = re.sub(r"(XTTS \S+|not XTTS)( +)\d\S* [KM]B", r"\1\2<size>", text)
     text = re.sub(r"at most \d\S* [KM]B on disk", "at most <disk> on disk", text)
     return re.sub(r"(memory +about )\d\S* [KM]B", r"\1<memory>", text)
+
+
+def steady_sizes(text: str) -> str:
+    """Without the sizes of sources with a vocabulary of their own and of files that torch wrote."""
+    text = re.sub(r"(vocabulary \(\d+ rows\)) +\d\S* [KM]?B", r"\1  <size>", text)
+    return re.sub(r"(_xtts\.pth|mel_stats\.pth)(.*)\(.*\)", r"\1\2(<size>)", text)
 
 
 def test_a_plan_of_rules_looks_as_agreed() -> None:
@@ -151,3 +159,42 @@ output: {path: "\\e.pth"}
     for text in (plan_text(plan), plan_keys_text(plan)):
         assert "\\x1b" in text
         assert not [character for character in text if character < " " and character != "\n"]
+
+
+def of_voices(output: str, extra: str = "") -> Plan:
+    """The plan of a recipe over news/ and audiobook/, whose vocabularies differ; it makes them."""
+    checkpoints = two_voices(Path())
+    return planned(f"checkpoints: {json.dumps(checkpoints)}\noutput: {{path: {output}}}\n{extra}")
+
+
+def test_a_plan_of_directories_and_vocabularies_looks_as_agreed() -> None:
+    text = plan_text(of_voices("merged/both/", "vocabulary: {order: audiobook}\ncompanions: from audiobook\n"))
+    check_golden("report/plan_directory.txt", steady_sizes(sized(text)))
+
+
+def test_a_plan_of_a_file_with_a_vocabulary_beside_it_looks_as_agreed() -> None:
+    check_golden("report/plan_vocabulary.txt", steady_sizes(sized(plan_text(of_voices("merged.pth")))))
+
+
+def test_a_plan_that_moves_training_aside_says_so() -> None:
+    for seed, name in enumerate(("one", "two"), 1):
+        save(Path(f"{name}.pth"), trained(text_state(8, seed), seed), config=config_of(NEWS), step=seed, model_loss=0.5)
+    recipe = "checkpoints: {one: one.pth, two: two.pth}\noutput: {path: out.pth, layout: release}\n"
+    row = "  metadata     config from one, step 2, model_loss 0.5 (under xttsrecipe.training), provenance\n"
+    assert row in plan_text(planned(recipe))
+    assert "xttsrecipe.training" not in plan_text(planned(recipe.replace("release", "trainer")))
+
+
+def test_a_tensor_merged_by_token_is_told_apart() -> None:
+    lines = plan_keys_text(of_voices("merged/")).splitlines()
+    by_token = [line.split()[0] for line in lines if "linear by token: news 0.5, audiobook 0.5" in line]
+    assert by_token == ["gpt.text_embedding.weight", "gpt.text_head.weight", "gpt.text_head.bias"]
+
+
+def test_a_directory_is_one_line_whatever_it_is_called() -> None:
+    two_voices(Path())
+    Path("news").rename("new\ns")
+    plan = planned('checkpoints: {news: "new\\ns", audiobook: audiobook}\noutput: {path: "m\\n/"}\n')
+    text = plan_text(plan)
+    assert "  new\\ns/\n" in text
+    assert "  directory    m\\n/\n" in text

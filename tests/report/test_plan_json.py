@@ -5,9 +5,10 @@ import re
 from pathlib import Path
 
 from tests.golden import check_golden
+from tests.voices import two_voices
 from xttsrecipe.report.plan_json import plan_json
 
-from .plans import RULES, of_a_pair
+from .plans import RULES, of_a_pair, planned
 
 
 def machine(text: str) -> str:
@@ -56,3 +57,31 @@ def test_json_of_rules_has_the_global_weights_last() -> None:
         ("mel_stats", {"from": "audiobook"}),
         (None, {"method": "linear", "weights": {"news": 0.6, "audiobook": 0.4}}),
     ]
+
+
+def test_json_of_directories_and_vocabularies_says_all_that_the_text_says() -> None:
+    checkpoints = two_voices(Path())
+    plan = planned(f"checkpoints: {json.dumps(checkpoints)}\noutput: {{path: merged/}}\n")
+    data = json.loads(plan_json(plan))
+    for source, name in zip(data["sources"], ("news", "audiobook"), strict=True):
+        assert (source["path"], source["directory"]) == (str(Path(name, "model.pth")), name)
+    assert (data["output"]["path"], data["output"]["directory"]) == ("merged", True)
+    assert [companion["name"] for companion in data["output"]["companions"]] == [
+        "config.json", "vocab.json", "speakers_xtts.pth", "mel_stats.pth", "dvae.pth",
+    ]  # fmt: skip
+    assert {companion["name"]: companion["origin"] for companion in data["output"]["companions"]} == {
+        file.name: file.origin for file in plan.companions
+    }
+    assert data["vocabulary"]["only"] == {"news": 2, "audiobook": 2}
+    assert data["warnings"] == list(plan.warnings)
+    assert len(data["warnings"]) == 2
+    assert {entry["key"] for entry in data["keys"] if entry["by_token"]} == {
+        "gpt.text_embedding.weight", "gpt.text_head.weight", "gpt.text_head.bias",
+    }  # fmt: skip
+    assert next(entry["shape"] for entry in data["keys"] if entry["key"] == "gpt.text_head.bias") == [10]
+
+
+def test_json_of_a_file_has_no_directory() -> None:
+    data = json.loads(plan_json(of_a_pair()))
+    assert (data["output"]["directory"], data["output"]["companions"], data["vocabulary"]) == (False, [], None)
+    assert [source["directory"] for source in data["sources"]] == [None, None]

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import CheckpointError, Location, Problem
 from ..specs import CompanionFile, FileStamp
-from ..xtts import COMPANION_FILES, MEL_STATS_FILE, MODEL_FILES
+from ..xtts import COMPANION_FILES, MEL_STATS_FILE, MODEL_FILES, OUTPUT_FILES
 from .plain import to_plain
 from .records import MalformedPickleError
 
@@ -49,6 +49,15 @@ def companions(directory: Path) -> Mapping[str, CompanionFile]:
                 content = _stored_data(path) if name == MEL_STATS_FILE else None
                 found[name] = CompanionFile(path, FileStamp.of(status), content)
     return found
+
+
+def foreign_entries(directory: Path) -> list[str]:
+    """What in a directory does not belong to one of ours, by name: other files, folders, links. Raises OSError."""
+    return sorted(
+        entry.name
+        for entry in directory.iterdir()
+        if entry.name not in OUTPUT_FILES or entry.is_symlink() or not entry.is_file()
+    )
 
 
 def _stored_data(path: Path) -> tuple[int, ...] | None:

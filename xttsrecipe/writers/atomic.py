@@ -11,14 +11,14 @@ import itertools
 import os
 import secrets
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from ..checkpoints.model_directory import foreign_entries
 from ..errors import Location, OutputError, Problem
-from ..xtts import COMPANION_FILES, MODEL_FILES
+from ..xtts import OUTPUT_FILES
 from .exchange import exchange
 
 
@@ -39,111 +39,111 @@ def atomic_outputs(targets: Sequence[Path]) -> Iterator[list[BinaryIO]]:
     """Several files as ``atomic_output``: all are whole and on the disk before the first takes its place."""
     targets = [Path(os.path.realpath(target)) for target in targets]
     with ExitStack() as places:
-        becoming = [places.enter_context(_becoming(target)) for target in targets]
+        pairs = [(places.enter_context(_becoming(target)), target) for target in targets]
         with ExitStack() as open_files:
-            yield [
-                open_files.enter_context(new_file(temporary.path, target, target))
-                for temporary, target in zip(becoming, targets, strict=True)
-            ]
-        for temporary, target in zip(becoming, targets, strict=True):
+            yield [open_files.enter_context(new_file(temporary, target, target)) for temporary, target in pairs]
+        for temporary, target in pairs:
             with writing(target):
-                temporary.path.replace(target)
-            temporary.is_placed = True
+                temporary.replace(target)
 
 
 @contextlib.contextmanager
 def atomic_directory(target: Path) -> Iterator[Path]:
-    """A new folder that becomes ``target`` when the block ends without an exception, as ``atomic_output``.
+    """A new folder that becomes ``target`` when the block ends without an exception; the old one is then removed.
 
-    Files are to be made in it with ``new_file``. Of the old folder the files of a model directory are removed; should
-    it hold anything else by now, that moves into the new one.
+    Otherwise as ``atomic_output``. Files are to be made in it with ``new_file``. Raises OutputError too where the old
+    folder holds what does not belong to a model directory, or files came into it, or went, while the block was at work.
     """
     target = Path(os.path.realpath(target))
+    names = _names_in(target)
     with _becoming(target) as temporary:
         with writing(target):
-            temporary.path.mkdir()
-        _keep_permissions(temporary.path, target)
-        yield temporary.path
+            temporary.mkdir()
+        _keep_permissions(temporary, target)
+        yield temporary
+        _sync_folder(temporary)
+        if _names_in(target) != names:
+            raise _not_replaced(target, "files came into it, or went, since the run began")
         with writing(target):
-            _sync_folder(temporary.path)
-            old = _put_in_place(temporary, target)
-        if old is not None:
-            try:
-                _retire(old, target)
-            except KeyboardInterrupt:
-                _retire(old, target)  # quickly done, and nothing is left lying about
-                raise
+            _put_in_place(temporary, target)
 
 
-def _put_in_place(temporary: _Becoming, target: Path) -> Path | None:
-    """Rename a folder to ``target``; where the old one is now, if there was one. Raises OSError with both in place."""
-    new = temporary.path
+def _names_in(folder: Path) -> set[str]:
+    """What lies in a folder that may be replaced; nothing where there is none."""
+    with writing(folder):
+        try:
+            if foreign_entries(folder):
+                raise _not_replaced(folder, "it holds what does not belong to a model directory")
+            return set(os.listdir(folder))  # noqa: PTH208 # names are all that is wanted
+        except FileNotFoundError:
+            return set()
+
+
+def _not_replaced(folder: Path, why: str) -> OutputError:
+    hint = "see whether that is wanted, then run again"
+    return OutputError(Problem(f"is not replaced: {why}", Location(str(folder)), hint=hint))
+
+
+def _put_in_place(new: Path, target: Path) -> None:
+    """Rename a folder to ``target``; the old one, if there was one, then has the new one's name, or ``_aside``."""
     if not target.exists():
         new.rename(target)
-        temporary.is_placed = True
-        return None
-    if exchange(new, target):
-        temporary.is_placed = True
-        return new
-    # Without an exchange there is a moment with no folder of that name; the old one then has another name.
-    aside = new.with_suffix(".old")
-    try:
-        target.rename(aside)
+    elif not exchange(new, target):
+        # Without an exchange there is a moment with no folder of that name.
+        target.rename(_aside(new))
         new.rename(target)
-        temporary.is_placed = True
-    except BaseException:
-        if aside.exists() and not target.exists():
-            aside.rename(target)
-        raise
-    return aside
 
 
-def _retire(old: Path, new: Path) -> None:
-    """Remove a folder that was replaced. What somebody put into it while the new one was made is theirs: it stays."""
-    _remove_files(old)
-    with contextlib.suppress(OSError):  # then it stays where it is
-        for entry in list(old.iterdir()):
-            entry.rename(new / entry.name)
-        old.rmdir()
-
-
-def _remove_files(folder: Path) -> None:
-    """Remove the files of a model directory from a folder, and nothing else."""
-    for name in (MODEL_FILES[0], *COMPANION_FILES):
-        with contextlib.suppress(OSError):
-            (folder / name).unlink(missing_ok=True)
-
-
-@dataclass
-class _Becoming:
-    """What is to take the place of a target, under a name beside it until ``is_placed``."""
-
-    path: Path
-    is_placed: bool = False
+def _aside(temporary: Path) -> Path:
+    return temporary.with_suffix(".old")
 
 
 @contextlib.contextmanager
-def _becoming(target: Path) -> Iterator[_Becoming]:
-    """A name beside ``target``; if the block fails before that was placed, nothing is left of it."""
-    made = _make_folders(target.parent)
+def _becoming(target: Path) -> Iterator[Path]:
+    """A name beside ``target`` for what is to become it; in the end nothing else is left, whatever happens."""
+    made: list[Path] = []
     # Short, whatever the target is called: a name that is as long as names may be must not fail.
-    becoming = _Becoming(target.with_name(f".{secrets.token_hex(8)}.xttsrecipe.tmp"))
+    temporary = target.with_name(f".{secrets.token_hex(8)}.xttsrecipe.tmp")
     try:
-        yield becoming
+        _make_folders(target.parent, made)
+        yield temporary
+        _clear(temporary, target)
     except BaseException:
-        if not becoming.is_placed:
-            with contextlib.suppress(OSError):
-                becoming.path.unlink(missing_ok=True)
-            if becoming.path.is_dir():
-                _remove_files(becoming.path)
-                _remove_folders([becoming.path])
-            _remove_folders(made)
+        _clear(temporary, target)
+        _remove_folders(reversed(made))  # not those in which the target is by now
         raise
     _sync_folder(target.parent)
 
 
+def _clear(temporary: Path, target: Path) -> None:
+    """Remove what is left beside ``target``: a half-made output, or the old one, unless it lost its name to nothing."""
+    aside = _aside(temporary)
+    with contextlib.suppress(OSError):
+        if aside.exists() and not target.exists():
+            aside.rename(target)
+    for path in (temporary, aside):
+        if path.is_dir():
+            for name in OUTPUT_FILES:
+                _remove(path / name)
+            _remove_folders([path])
+        else:
+            _remove(path)
+
+
+def _remove(file: Path) -> None:
+    with contextlib.suppress(OSError):
+        file.unlink(missing_ok=True)
+
+
+def _remove_folders(folders: Iterable[Path]) -> None:
+    """Remove those folders that are there and empty."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
 @contextlib.contextmanager
-def new_file(path: Path, replaced: Path, target: Path) -> Iterator[BinaryIO]:
+def new_file(path: Path, target: Path, replaced: Path | None = None) -> Iterator[BinaryIO]:
     """A new file at ``path``, flushed to disk when the block ends, with the permissions of the one to be ``replaced``.
 
     Raises OutputError, naming ``target``.
@@ -153,7 +153,8 @@ def new_file(path: Path, replaced: Path, target: Path) -> Iterator[BinaryIO]:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     file = os.fdopen(descriptor, "w+b")
     try:
-        _keep_permissions(path, replaced)
+        if replaced:
+            _keep_permissions(path, replaced)
         yield file
         with writing(target):
             file.flush()
@@ -186,25 +187,13 @@ def writing(target: Path) -> Iterator[None]:
         ) from error
 
 
-def _make_folders(folder: Path) -> list[Path]:
-    """Make a folder and those above it that are missing; the ones made, outermost first."""
-    made: list[Path] = []
+def _make_folders(folder: Path, made: list[Path]) -> None:
+    """Make a folder and those above it that are missing; ``made`` gets them, outermost first."""
     with writing(folder):
         missing = list(itertools.takewhile(lambda above: not above.exists(), (folder, *folder.parents)))
-        try:
-            for missing_folder in reversed(missing):
-                missing_folder.mkdir()
-                made.append(missing_folder)
-        except BaseException:
-            _remove_folders(made)
-            raise
-    return made
-
-
-def _remove_folders(made: Sequence[Path]) -> None:
-    for folder in reversed(made):
-        with contextlib.suppress(OSError):  # not empty any more, or gone
-            folder.rmdir()
+        for missing_folder in reversed(missing):
+            made.append(missing_folder)
+            missing_folder.mkdir()
 
 
 def _sync_folder(folder: Path) -> None:

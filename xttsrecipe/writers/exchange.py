@@ -25,5 +25,5 @@ def exchange(first: Path, second: Path) -> bool:
         if sys.platform == "linux":
             return bool(library.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], _EXCHANGE) == 0)
         return bool(library.renamex_np(names[0], names[1], _EXCHANGE) == 0)
-    except (OSError, AttributeError):  # a C library without that call
+    except (OSError, TypeError, AttributeError):  # no C library, or one without that call
         return False

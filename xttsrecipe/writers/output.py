@@ -28,9 +28,9 @@ def open_output(plan: Plan) -> Iterator[BinaryIO]:
     if plan.recipe.output.is_directory:
         with atomic_directory(target) as folder:
             for companion in plan.companions:
-                with new_file(folder / companion.name, target / companion.name, target) as file:
+                with new_file(folder / companion.name, target, target / companion.name) as file:
                     _fill(companion, file, target)
-            with new_file(folder / plan.model_path.name, plan.model_path, target) as file:
+            with new_file(folder / plan.model_path.name, target, plan.model_path) as file:
                 yield file
         return
     beside = [target.with_name(companion.name) for companion in plan.companions]
