@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from trainer.io import copy_model_files
 from TTS.api import TTS
 from TTS.tts.models.xtts import Xtts
 
 from . import client
 from .checkpoints import SPEAKERS, Checkpoints, canonical_state
 from .command import merge
+from .training import training_config
 
 WEIGHTS = (0.6, 0.4)
 ROW = "directory + directory"
@@ -86,9 +89,11 @@ def test_the_clients_simplest_way_to_speak_works(merged: Path, speaker: str) -> 
 @pytest.mark.claim("weight 1: the parent's voice", row=ROW)
 def test_weight_one_is_that_parents_voice(checkpoints: Checkpoints, scratch: Path) -> None:
     sources = {name: checkpoints.directory(name) for name in "ab"}
-    for name, weights in (("a", (1, 0)), ("b", (0, 1))):
-        merged = merge(scratch, sources, weights, f"all_{name}/")
-        wave = client.speak(client.load_folder(merged), checkpoints.reference)
+    with ThreadPoolExecutor() as pool:  # two commands at a time
+        all_a = pool.submit(merge, scratch, sources, (1, 0), "all_a/")
+        all_b = pool.submit(merge, scratch, sources, (0, 1), "all_b/")
+    for name, merged in (("a", all_a), ("b", all_b)):
+        wave = client.speak(client.load_folder(merged.result()), checkpoints.reference)
         assert torch.equal(wave, checkpoints.voice("release", name))
 
 
@@ -106,4 +111,15 @@ def test_with_itself_is_its_own_voice(checkpoints: Checkpoints, scratch: Path) -
 def test_a_directory_and_a_trainers_file(checkpoints: Checkpoints, scratch: Path) -> None:
     sources = {"a": checkpoints.directory("a"), "b": checkpoints.path("trainer", "b")}
     merged = merge(scratch, sources, WEIGHTS, "merged/")
+    client.assert_speech(client.speak(client.load_folder(merged), checkpoints.reference))
+
+
+def test_the_folder_of_a_training_is_a_model_directory(checkpoints: Checkpoints, scratch: Path) -> None:
+    """It has best_model.pth, the trainer's config.json, and no vocab.json: the other's has to do."""
+    run = scratch / "run"
+    run.mkdir()
+    copy_model_files(training_config(checkpoints.training_files("a"), scratch), run, {})
+    (run / "best_model.pth").symlink_to(checkpoints.path("trainer", "a"))
+    merged = merge(scratch, {"run": run, "b": checkpoints.directory("b")}, WEIGHTS, "merged/")
+    assert {path.name for path in merged.iterdir()} == {"model.pth", "config.json", "vocab.json"}
     client.assert_speech(client.speak(client.load_folder(merged), checkpoints.reference))
