@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -482,7 +483,47 @@ def test_a_foreign_vocabulary_beside_the_output_is_replaced_with_force_only(tmp_
     two_voices(tmp_path)
     (tmp_path / "out.vocab.json").write_bytes(b"{}")
     plan = into(tmp_path, "out.pth")
-    assert refusal(tmp_path, plan).startswith("exists and was not made by xttsrecipe")
+    assert refusal(tmp_path, plan).startswith("exists, and is not what xttsrecipe wrote with the model")
+    run(plan, force=True)
+    run(plan)
+
+
+def test_a_vocabulary_that_changed_since_the_model_was_written_is_replaced_with_force_only(tmp_path: Path) -> None:
+    two_voices(tmp_path)
+    plan = into(tmp_path, "out.pth")
+    run(plan)
+    later(tmp_path / "out.vocab.json", b"{}")
+    assert refusal(tmp_path, plan).startswith("exists, and is not what xttsrecipe wrote with the model")
+    run(plan, force=True)
+    run(plan)
+
+
+def later(path: Path, content: bytes) -> None:
+    """The file changed some seconds from now."""
+    path.write_bytes(content)
+    ahead = path.stat().st_mtime_ns + 5 * 10**9
+    os.utime(path, ns=(ahead, ahead))
+
+
+@pytest.mark.parametrize("change", ["new latents", "as many bytes", "one more file", "an older file"])
+def test_what_somebody_changed_in_our_directory_is_replaced_with_force_only(change: str, tmp_path: Path) -> None:
+    two_voices(tmp_path)
+    plan = into(tmp_path, "out/")
+    run(plan)
+    run(plan)  # as it was written it may be replaced
+    speakers = tmp_path / "out/speakers_xtts.pth"
+    match change:
+        case "new latents":
+            later(speakers, b"new")
+        case "as many bytes":
+            later(speakers, bytes(speakers.stat().st_size))
+        case "one more file":
+            later(tmp_path / "out/dvae.pth", b"mine")
+        case "an older file":
+            (tmp_path / "out/dvae.pth").write_bytes(b"mine")
+            os.utime(tmp_path / "out/dvae.pth", ns=(10**18, 10**18))
+    name = "dvae.pth" if "file" in change else "speakers_xtts.pth"
+    assert refusal(tmp_path, plan).startswith(f"holds {name} other than xttsrecipe wrote: it is not replaced")
     run(plan, force=True)
     run(plan)
 

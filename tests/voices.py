@@ -76,7 +76,7 @@ def config_of(tokens: Mapping[str, int], run: str = "voice", **arguments: Any) -
     return {
         "model": "xtts",
         "run_name": run,
-        "model_args": {"gpt_layers": 30, **text, **arguments},
+        "model_args": {"gpt_layers": 1, **text, **arguments},
         "languages": ["en"],
     }
 

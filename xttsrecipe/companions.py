@@ -14,10 +14,11 @@ from typing import Any
 from .errors import Problem, listed
 from .metadata import OutputMetadata
 from .recipe import Recipe
-from .specs import CompanionFile, Header
+from .specs import CompanionFile, Header, TensorSpec
+from .steps import Step
 from .text_rows import OutputVocabulary
 from .text_tokens import TextTokens, with_text_tokens
-from .xtts import CONFIG_FILE, VOCABULARY_FILE
+from .xtts import CONFIG_FILE, TEXT_ROWS, VOCABULARY_FILE, size_misfits
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,26 +46,23 @@ def giver_of(recipe: Recipe, headers: Sequence[Header]) -> int | None:
 def plan_companions(
     recipe: Recipe,
     headers: Sequence[Header],
+    steps: Sequence[Step],
     metadata: OutputMetadata,
     vocabulary: OutputVocabulary | None,
     tokens: Mapping[int, TextTokens],
-    text_owner: int,
 ) -> Iterator[Companion | Problem]:
-    """The files that go with the output, and what is missing for them.
-
-    ``tokens`` as in ``text_tokens``; ``text_owner``: the first source (an index) whose text rows the output has.
-    """
+    """The files that go with the output, and what is missing for them; ``tokens`` as in ``text_tokens``."""
     names = recipe.source_names
     if not recipe.output.is_directory:
         if vocabulary and (vocabulary.by_token or vocabulary.owner is None):
             yield _vocabulary_file(vocabulary_name(recipe.output.path), names, vocabulary)
         return
     giver = giver_of(recipe, headers)
-    yield _config_file(recipe, headers, giver, metadata, tokens)
+    yield _config_file(recipe, headers, giver, metadata, tokens, {step.key: step.spec for step in steps})
     if vocabulary:
         yield _vocabulary_file(VOCABULARY_FILE, names, vocabulary)
     else:
-        owner = names[text_owner]
+        owner = names[next((step.sources[0] for step in steps if step.key in TEXT_ROWS), 0)]
         yield Problem(
             f"an output directory needs a {VOCABULARY_FILE}, and that of {owner}, whose text rows it has, is not known",
             recipe.output.where,
@@ -91,23 +89,35 @@ def _vocabulary_file(name: str, names: Sequence[str], vocabulary: OutputVocabula
 
 def _config_file(
     recipe: Recipe, headers: Sequence[Header], giver: int | None, metadata: OutputMetadata,
-    tokens: Mapping[int, TextTokens],
+    tokens: Mapping[int, TextTokens], specs: Mapping[str, TensorSpec],
 ) -> Companion | Problem:  # fmt: skip
     """The giver's config.json, or else the config that the checkpoint itself carries."""
     if giver is not None and CONFIG_FILE in headers[giver].companions:
-        owner = recipe.source_names[giver]
         own = headers[giver].entries["config"]
-        adapted = with_text_tokens(own, tokens.get(giver))
-        if adapted is own:
-            return Companion(CONFIG_FILE, f"of {owner}", headers[giver].companions[CONFIG_FILE])
-        return Companion(CONFIG_FILE, f"of {owner}, with the output's text tokens", _json(adapted))
-    if metadata.config is not None:
-        return Companion(CONFIG_FILE, "the checkpoint's", _json(metadata.config))
-    return Problem(
-        f"an output directory needs a {CONFIG_FILE}, and no source has a config",
-        recipe.output.where,
-        hint=f"make one source a model directory with a {CONFIG_FILE}, or write to a .pth file",
-    )
+        config = with_text_tokens(own, tokens.get(giver))
+        origin = f"of {recipe.source_names[giver]}"
+        file = headers[giver].companions[CONFIG_FILE]
+        companion = Companion(CONFIG_FILE, origin, file)
+        if config is not own:
+            companion = Companion(CONFIG_FILE, f"{origin}, with the output's text tokens", _json(config))
+    elif metadata.config is not None:
+        config = metadata.config
+        companion = Companion(CONFIG_FILE, "the checkpoint's", _json(config))
+    else:
+        return Problem(
+            f"an output directory needs a {CONFIG_FILE}, and no source has a config",
+            recipe.output.where,
+            hint=f"make one source a model directory with a {CONFIG_FILE}, or write to a .pth file",
+        )
+    misfits = size_misfits(config, specs)
+    if misfits:
+        return Problem(
+            f"the {CONFIG_FILE} for the output directory ({companion.origin}) describes another network",
+            recipe.output.where,
+            found="; ".join(misfits),
+            hint="'companions: from NAME' takes it from another source",
+        )
+    return companion
 
 
 def _json(config: Mapping[str, Any]) -> bytes:

@@ -6,9 +6,10 @@ weights_only.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -38,6 +39,11 @@ class OutputMetadata:
     config_from: int | None
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    def with_files(self, files: Mapping[str, int]) -> OutputMetadata:
+        """The same, with the names and sizes of the files that are written with the model."""
+        made = {**self.entries[PROVENANCE], "files": dict(files)} if files else self.entries[PROVENANCE]
+        return replace(self, entries={**self.entries, PROVENANCE: made})
 
     @property
     def config(self) -> Mapping[str, Any] | None:
@@ -75,9 +81,12 @@ def merge_metadata(
     if config_from is not None:
         entries["config"] = with_text_tokens(headers[config_from].entries["config"], tokens.get(config_from))
     training = _merged_training(recipe, headers)
+    if layout == "trainer":
+        # Without these the trainer cannot resume; it counts from 0 again whatever they are.
+        training = {"step": 0, "epoch": 0, **training}
     made = _provenance(recipe, headers)
     warnings = []
-    if layout == "release" and recipe.output.layout == "release":
+    if layout == "release" and (recipe.output.layout == "release" or _lies_aside(headers)):
         entries[PROVENANCE] = {**made, "training": training} if training else made
     else:
         entries |= {**training, PROVENANCE: made}
@@ -88,6 +97,11 @@ def merge_metadata(
                 "aside and 'layout: trainer' makes a file to resume from"
             )
     return OutputMetadata(entries, config_from, tuple(notes), tuple(warnings))
+
+
+def _lies_aside(headers: Sequence[Header]) -> bool:
+    """Whether no source has its training metadata at top level, where a merge would bring them back to."""
+    return not any(header.entries.get(name) is not None for header in headers for name in TRAINING)
 
 
 def _merged_training(recipe: Recipe, headers: Sequence[Header]) -> dict[str, Any]:
@@ -167,6 +181,7 @@ def _provenance(recipe: Recipe, headers: Sequence[Header]) -> dict[str, Any]:
                 "file": source.path.name.encode("utf-8", "replace").decode(),
                 "size": header.stamp.size,
                 "header_sha256": header.digest,
+                **({"vocabulary_sha256": _sha256(header.vocabulary.text)} if header.vocabulary else {}),
             }
             for source, header in zip(recipe.sources, headers, strict=True)
         ],
@@ -174,6 +189,10 @@ def _provenance(recipe: Recipe, headers: Sequence[Header]) -> dict[str, Any]:
     if recipe.settings:
         made["set"] = list(recipe.settings)
     return made
+
+
+def _sha256(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
 
 
 def left_behind(header: Header) -> list[str]:

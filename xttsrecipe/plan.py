@@ -20,7 +20,7 @@ from .recipe import Recipe
 from .rules import deciding_rules, idle_rule_problems
 from .specs import Header, StoredTensor
 from .steps import Step, StepBuilder
-from .text_rows import OutputVocabulary, rows_of
+from .text_rows import OutputVocabulary
 from .text_tokens import text_tokens
 from .xtts import MODEL_FILES, TEXT_ROWS, TRAINER_PREFIX, generation, has_dvae
 
@@ -96,9 +96,9 @@ def make_plan(recipe: Recipe, headers: Sequence[Header]) -> Plan:
     if problems:
         raise RecipeError(problems)
     text = next((step for step in steps if step.key in TEXT_ROWS), None)
-    tokens = text_tokens(headers, text.sources, rows_of(text.spec), vocabulary) if text else {}
+    tokens = text_tokens(headers, text.sources, text.spec.rows, vocabulary) if text else {}
     metadata = merge_metadata(recipe, headers, layout, tokens)
-    planned = list(plan_companions(recipe, headers, metadata, vocabulary, tokens, text.sources[0] if text else 0))
+    planned = list(plan_companions(recipe, headers, steps, metadata, vocabulary, tokens))
     problems += [problem for problem in planned if isinstance(problem, Problem)]
     if problems:
         raise RecipeError(problems)
@@ -108,7 +108,7 @@ def make_plan(recipe: Recipe, headers: Sequence[Header]) -> Plan:
         recipe=recipe,
         headers=tuple(headers),
         steps=tuple(steps),
-        metadata=metadata,
+        metadata=metadata.with_files({companion.name: companion.nbytes for companion in companions}),
         layout=layout,
         companions=companions,
         vocabulary=vocabulary,

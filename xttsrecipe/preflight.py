@@ -6,7 +6,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -88,17 +88,26 @@ def _file_refusals(plan: Plan, output: Path, force: bool) -> Iterator[Problem]:
         hint = f"end it with / to write a model directory, or write to a file in it: {output / 'model.pth'}"
         yield _refused(output, "is a directory", expected="the name of a file", hint=hint)
         return
-    ours = force or (_exists(output) and is_ours(output))
-    for path in _replaced_files(plan):
+    beside = [output.with_name(companion.name) for companion in plan.companions]
+    for path in beside:
         if path.is_dir():
             hint = "move it away, choose another output.path, or another place with -o"
-            yield _refused(
-                path, "is a directory", expected="a file's name: the merged vocabulary goes there", hint=hint
-            )
+            expected = "a file's name: the merged vocabulary goes there"
+            yield _refused(path, "is a directory", expected=expected, hint=hint)
             return
-        if _exists(path) and not ours:
-            yield _foreign(path)
-            return
+    existing = _exists(output)
+    if force:
+        return
+    if existing and not is_ours(output):
+        yield _foreign(output)
+        return
+    changed = _not_as_written(output, filter(_exists, beside))
+    if changed:
+        yield _refused(
+            output.with_name(changed[0]),
+            "exists, and is not what xttsrecipe wrote with the model that is replaced: it is not replaced",
+            hint="move it away, choose another output with -o, or replace it with --force",
+        )
 
 
 def _directory_refusals(output: Path, force: bool) -> Iterator[Problem]:
@@ -127,18 +136,30 @@ def _directory_refusals(output: Path, force: bool) -> Iterator[Problem]:
         return
     elif not is_ours(output / MODEL_FILES[0]):
         yield _foreign(output)
-    elif changed := _changed_since(output / MODEL_FILES[0]):
-        yield _refused(
-            output,
-            f"holds {listed(changed)} newer than its model: it is not replaced, as that may be your work",
-            hint="copy what you want to keep, then replace the directory with --force",
-        )
+    else:
+        model = output / MODEL_FILES[0]
+        changed = _not_as_written(model, (path for path in output.iterdir() if path != model))
+        if changed:
+            yield _refused(
+                output,
+                f"holds {listed(changed)} other than xttsrecipe wrote: it is not replaced, as that may be your work",
+                hint="copy what you want to keep, then replace the directory with --force",
+            )
 
 
-def _changed_since(model: Path) -> list[str]:
-    """The files beside a model of ours that somebody changed later, speakers_xtts.pth with new latents, say."""
-    written = model.stat().st_mtime_ns  # the last file that a run writes
-    return sorted(entry.name for entry in model.parent.iterdir() if entry.stat().st_mtime_ns > written)
+def _not_as_written(model: Path, beside: Iterable[Path]) -> list[str]:
+    """Those files beside a model that are not the ones that were written with it: new speaker latents, say.
+
+    Told by their size, and by their time, as the model is the last file that a run writes.
+    """
+    made = _provenance(model) or {}
+    files = made.get("files")
+    sizes = files if isinstance(files, dict) else {}
+    written = model.stat().st_mtime_ns if made else 0
+    found = {path.name: path.stat() for path in beside}
+    return sorted(
+        name for name, status in found.items() if status.st_size != sizes.get(name) or status.st_mtime_ns > written
+    )
 
 
 def _foreign(path: Path) -> Problem:
@@ -160,10 +181,15 @@ def _exists(path: Path) -> bool:
 
 def is_ours(path: Path) -> bool:
     """Whether a file is a checkpoint whose provenance says that xttsrecipe made it."""
+    return _provenance(path) is not None
+
+
+def _provenance(path: Path) -> Mapping[str, Any] | None:
     try:
-        return isinstance(open_checkpoint(path).entries.get(PROVENANCE), dict)
+        made = open_checkpoint(path).entries.get(PROVENANCE)
     except CheckpointError:
-        return False
+        return None
+    return made if isinstance(made, dict) else None
 
 
 def _same_file(source: Path, output: Path) -> bool:

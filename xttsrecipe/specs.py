@@ -88,6 +88,11 @@ class TensorSpec:
         return math.prod(self.shape)
 
     @property
+    def rows(self) -> int:
+        """The size of the first dimension; 0 where there is none."""
+        return self.shape[0] if self.shape else 0
+
+    @property
     def nbytes(self) -> int:
         return self.numel * self.dtype.itemsize
 
@@ -214,9 +219,9 @@ class Header:
     ``layout``: release, trainer, shrunk, bare, or plain (not XTTS). ``trainer_keys``: names carry ``xtts.``.
     ``training_only``: tensors that a merge carries or drops, never averages. ``leftovers``: stored names of tied copies
     that inference leaves behind. ``entries``: config, step, epoch, model_loss and the like, as plain data.
-    ``mel_stats``: the element type and sha256 of that tensor, None where there is none. Of a model directory, ``directory`` is its
-    path and ``companions`` are the files beside the model that belong to it, by name. ``vocabulary``: what the rows of
-    the text tensors mean, where that is known.
+    ``mel_stats``: the element type and sha256 of that tensor, None where there is none. Of a model directory,
+    ``directory`` is its path and ``companions`` are the files beside the model that belong to it, by name.
+    ``vocabulary``: what the rows of the text tensors mean, where that is known.
     """
 
     path: Path

@@ -39,9 +39,16 @@ weights:
 metadata:
   from: {first}
 
-output:
+{companions}output:
   path: {output}
+  layout: preserve  # or release, trainer
   dtype: keep  # or float32, float16, bfloat16
+"""
+
+_COMPANIONS = """\
+# The checkpoint whose config.json, vocab.json and speakers_xtts.pth the output directory gets.
+companions: from {first}
+
 """
 
 
@@ -64,6 +71,7 @@ def starter_recipe(headers: Sequence[Header], folder: Path) -> str:
         name=title,
         # Of model directories people want one that the client loads as it is.
         output=f"{title}_merged/" if all(header.directory for header in headers) else f"{title}_merged.pth",
+        companions=_COMPANIONS.format(first=names[0]) if all(header.directory for header in headers) else "",
         checkpoints="\n".join(checkpoints),
         weights="\n".join(weights),
         first=names[0],

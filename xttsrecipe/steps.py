@@ -14,7 +14,7 @@ from .errors import Problem, listed
 from .recipe import Merge, Recipe, Rule, Take
 from .segments import Segment, whole
 from .specs import DType, Header, StoredTensor, TensorSpec, shape_text, widest
-from .text_rows import OutputVocabulary, TextRows, rows_of
+from .text_rows import OutputVocabulary, TextRows
 from .xtts import TEXT_ROWS, TEXT_ROWS_PATTERN, VOCABULARY_FILE
 
 
@@ -46,6 +46,8 @@ class Step:
         return len(self.segments) > 1 or any(self.segments[0].starts)
 
 
+_UNEQUAL = "of unequal shape"
+
 # The tensor of a key in each source that a decision reads: index of the source, tensor, weight.
 _Weighted = Sequence[tuple[int, StoredTensor, float]]
 
@@ -71,11 +73,13 @@ class StepBuilder:
             self._misfit(f"missing in {listed(absent)}", rule, key, "")
             return None
         tensors = [(index, self._headers[index].tensors[key], weight) for index, weight in read]
+        if key in TEXT_ROWS and not self._text.fit(key, [(index, tensor.spec) for index, tensor, _ in tensors]):
+            return None
         vocabulary = self._vocabulary(key, tensors)
         first = 1 if vocabulary else 0  # the first dimension that must be equal
         if len({tensor.spec.shape[first:] for _, tensor, _ in tensors}) > 1:
             facts = [f"{self._names[index]} {shape_text(tensor.spec.shape)}" for index, tensor, _ in tensors]
-            self._misfit("of unequal shape", rule, key, ", ".join(facts))
+            self._misfit(_UNEQUAL, rule, key, ", ".join(facts))
             return None
         if len({tensor.spec.dtype.kind for _, tensor, _ in tensors}) > 1:
             facts = [f"{self._names[index]} {tensor.spec.dtype}" for index, tensor, _ in tensors]
@@ -95,9 +99,7 @@ class StepBuilder:
         """The vocabulary to merge this tensor's rows by, where they do not mean the same tokens in the same places."""
         if key not in TEXT_ROWS or not all(tensor.spec.dtype.averages for _, tensor, _ in tensors):
             return None
-        sources, stored, _ = zip(*tensors, strict=True)
-        self._text.check(key, sources, stored)
-        vocabulary = self._text.vocabulary(sources)
+        vocabulary = self._text.vocabulary(tuple(index for index, _, _ in tensors))
         return vocabulary if vocabulary and vocabulary.by_token else None
 
     def _by_token(
@@ -136,9 +138,7 @@ class StepBuilder:
     def output_vocabulary(self, steps: Sequence[Step]) -> OutputVocabulary | None:
         """What the rows of the output's text tensors mean, where that is known."""
         made = [step for step in steps if step.key in TEXT_ROWS]
-        return self._text.output(
-            {step.key: step.sources for step in made}, {step.key: rows_of(step.spec) for step in made}
-        )
+        return self._text.output({step.key: step.sources for step in made}, {step.key: step.spec.rows for step in made})
 
     def training_only(self, source: int) -> list[Step]:
         """The training wrapper's own tensors, untouched, as one source has them."""
@@ -167,16 +167,16 @@ class StepBuilder:
             yield Problem(
                 f"{count} {what}{decided}",
                 rule.where if rule else self._recipe.sources[0].where,
-                hint=self._settle(first, rule),
+                hint=self._settle(what, first, rule),
                 details=tuple(f"{key}: {facts}" if facts else key for key, facts in keys.items()),
             )
         yield from self._text.problems()
 
-    def _settle(self, key: str, rule: Rule | None) -> str:
+    def _settle(self, what: str, key: str, rule: Rule | None) -> str:
         having = next(n for n, header in zip(self._names, self._headers, strict=True) if key in header.tensors)
         if rule and isinstance(rule.decision, Take):
             return f"take {key} from {having} with a later rule, or name another source"
-        if key in TEXT_ROWS:
+        if key in TEXT_ROWS and what == _UNEQUAL:
             return (
                 f'name the {VOCABULARY_FILE} of each source under "vocabulary" to merge them token by token, or take '
                 f'them all from one: "{TEXT_ROWS_PATTERN}": from {having}'

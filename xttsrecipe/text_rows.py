@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from .errors import Problem, listed
 from .recipe import Recipe
 from .segments import CancellingWeightsError, Run, Segment, by_rows, runs_of
-from .specs import Header, StoredTensor, TensorSpec, Vocabulary
+from .specs import Header, TensorSpec, Vocabulary
 from .vocabulary import MergedVocabulary, merge_vocabularies
 from .xtts import TEXT_ROWS, TEXT_ROWS_PATTERN, VOCABULARY_FILE
 
@@ -34,11 +34,6 @@ class OutputVocabulary:
     def by_token(self) -> bool:
         """Whether rows of the same token lie in different places, so that they are merged by ``runs``."""
         return bool(self.runs)
-
-
-def rows_of(spec: TensorSpec) -> int:
-    """How many rows a tensor has; 0 where it is a single element."""
-    return spec.shape[0] if spec.shape else 0
 
 
 class TextRows:
@@ -76,13 +71,18 @@ class TextRows:
         owner = known[order] if merged.text == vocabularies[known[order]].text else None
         return OutputVocabulary(sources, known, merged, owner, runs)
 
-    def check(self, key: str, sources: Sequence[int], tensors: Sequence[StoredTensor]) -> None:
-        """Keep a problem for each source whose vocabulary does not fit the rows of this tensor."""
-        for index, tensor in zip(sources, tensors, strict=True):
+    def fit(self, key: str, tensors: Iterable[tuple[int, TensorSpec]]) -> bool:
+        """Whether the tensor of this key has as many rows in each source (an index) as its vocabulary, if it is known.
+
+        A problem is kept for each source of which that is not so.
+        """
+        fits = True
+        for index, spec in tensors:
             vocabulary = self._headers[index].vocabulary
-            rows = rows_of(tensor.spec)
-            if vocabulary and vocabulary.rows != rows:
-                self._misfits.setdefault(index, self._misfit(index, vocabulary, key, rows))
+            if vocabulary and vocabulary.rows != spec.rows:
+                fits = False
+                self._misfits.setdefault(index, self._misfit(index, vocabulary, key, spec.rows))
+        return fits
 
     def _misfit(self, index: int, vocabulary: Vocabulary, key: str, rows: int) -> Problem:
         return Problem(

@@ -66,6 +66,9 @@ def _check(recipe: Recipe, open_once: _Opener) -> str:
     """What was checked. Raises XttsRecipeError."""
     present = [source for source in recipe.sources if os.path.exists(source.path)]  # noqa: PTH110 # never raises
     headers = open_once(present)
+    for source in recipe.sources:
+        if source not in present and source.vocabulary and os.path.exists(source.vocabulary):  # noqa: PTH110
+            read_vocabulary(source.vocabulary)
     if len(present) == len(recipe.sources):
         make_plan(recipe, headers)
         return "its checkpoints' headers too"

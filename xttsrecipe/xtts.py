@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -90,6 +91,8 @@ GROUPS: Mapping[str, Component] = {
 
 # What ``@name`` stands for in a pattern, leaves first.
 COMPONENTS: Mapping[str, tuple[str, ...]] = {name: part.patterns for name, part in {**LEAVES, **GROUPS}.items()}
+
+_LAYER = re.compile(r"gpt\.gpt\.h\.(\d+)\.")
 
 # Fields of config.model_args on which the network's shapes or arithmetic depend. The text token counts are not among
 # them: rows are checked by shape, and a rule may settle them.
@@ -249,7 +252,7 @@ def _version(tensors: Mapping[str, StoredTensor], leftovers: Sequence[str]) -> s
             return "v2.0.0-2.0.2"
         case 6681:
             return "v2.0.3"
-    return f"v2, {'extended' if rows > 6681 else 'own'} vocabulary ({rows} rows)"
+    return f"v2, {'extended' if rows > 6153 else 'own'} vocabulary ({rows} rows)"
 
 
 def _is_v1(tensors: Mapping[str, StoredTensor]) -> bool:
@@ -259,8 +262,7 @@ def _is_v1(tensors: Mapping[str, StoredTensor]) -> bool:
 
 
 def _rows(tensors: Mapping[str, StoredTensor], key: str) -> int | None:
-    shape = tensors[key].spec.shape if key in tensors else ()
-    return shape[0] if shape else None
+    return tensors[key].spec.rows or None if key in tensors else None
 
 
 def generation(header: Header) -> str | None:
@@ -272,6 +274,26 @@ def model_arguments(config: Any) -> Mapping[str, Any]:
     """``model_args`` of a config, as far as it has them."""
     arguments = config.get("model_args") if isinstance(config, Mapping) else None
     return arguments if isinstance(arguments, Mapping) else {}
+
+
+def size_misfits(config: Any, specs: Mapping[str, TensorSpec]) -> list[str]:
+    """Where a config says other sizes than the tensors (by canonical key) have, in words."""
+    layers = [int(match[1]) for key in specs if (match := _LAYER.match(key))]
+    rows = {
+        field: specs[key].rows
+        for field, key in (
+            ("gpt_n_model_channels", "gpt.final_norm.weight"),
+            ("gpt_num_audio_tokens", "gpt.mel_embedding.weight"),
+        )
+        if key in specs
+    }
+    found = rows | ({"gpt_layers": max(layers) + 1} if layers else {})
+    said = model_arguments(config)
+    return [
+        f"model_args.{field} is {said[field]!r}, the tensors have {size}"
+        for field, size in found.items()
+        if said.get(field) not in (None, size)
+    ]
 
 
 def architecture(config: Any) -> Mapping[str, Any]:

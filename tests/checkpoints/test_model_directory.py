@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -136,13 +137,26 @@ def test_a_file_that_is_not_there_is_no_companion(name: str, tmp_path: Path) -> 
     assert list(header.companions) == [other for other in ALL if other != name]
 
 
-def test_what_is_no_file_is_no_companion(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (Path.mkdir, "is no file"),
+        (os.mkfifo, "is no file"),
+        (lambda path: path.symlink_to("gone"), "cannot be read: No such file or directory"),
+        (lambda path: path.symlink_to(path.name), "cannot be read: Too many levels of symbolic links"),
+    ],
+    ids=["folder", "pipe", "dangling", "circle"],
+)
+def test_a_companion_that_is_no_file_is_refused(
+    make: Callable[[Path], None], what: str, name: str, tmp_path: Path
+) -> None:
     folder = voice(tmp_path / "news", without=ALL)
-    (folder / "config.json").mkdir()
-    (folder / "vocab.json").symlink_to("gone")
-    os.mkfifo(folder / "speakers_xtts.pth")
-    (folder / "mel_stats.pth").symlink_to("mel_stats.pth")
-    assert dict(open_checkpoint(folder).companions) == {}
+    make(folder / name)
+    problem = refusal(folder)
+    assert problem.what == what
+    assert problem.where is not None
+    assert problem.where.file == str(folder / name)
 
 
 def test_other_files_are_none(tmp_path: Path) -> None:
@@ -194,7 +208,7 @@ def test_a_config_as_python_reads_it(content: bytes, tmp_path: Path) -> None:
         (b"[" * 100_000, "cannot be read as JSON"),
         (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "cannot be read as JSON"),
         (b'{"a":' * 100 + b"1" + b"}" * 100, "cannot be read as JSON: metadata that is nested too deeply"),
-        (b'{"a": "' + b"x" * (16 << 20) + b'"}', "cannot be read as JSON"),
+        (b'{"a": "' + b"x" * (16 << 20) + b'"}', "is larger than 16 MiB, which no config is"),
         (b"[1, 2]", "holds no JSON object"),
         (b'"text"', "holds no JSON object"),
         (b"null", "holds no JSON object"),
@@ -230,7 +244,9 @@ def test_nothing_else_beside_the_model_is_read(tmp_path: Path) -> None:
 
 
 def digest(path: Path, mel_stats: Any, **state: Any) -> str | None:
-    return open_checkpoint(save(path, {**text_state(8), "mel_stats": mel_stats, **state})).mel_stats
+    found = open_checkpoint(save(path, {**text_state(8), "mel_stats": mel_stats, **state})).mel_stats
+    assert found is None or str(found[0]) == str(mel_stats.dtype).removeprefix("torch.")
+    return found[1] if found else None
 
 
 def test_mel_stats_are_told_by_their_bytes(tmp_path: Path) -> None:

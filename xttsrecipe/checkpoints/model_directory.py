@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
+import os
 import stat
 import zipfile
 from collections.abc import Mapping
@@ -39,15 +39,23 @@ def find_model(directory: Path) -> Path:
 
 
 def companions(directory: Path) -> Mapping[str, CompanionFile]:
-    """The files in a model directory that belong to its model, by name, in the order that people list them."""
+    """The files in a model directory that belong to its model, by name, in the order that people list them.
+
+    Raises CheckpointError for what has such a name and cannot be read.
+    """
     found: dict[str, CompanionFile] = {}
     for name in COMPANION_FILES:
         path = directory / name
-        with contextlib.suppress(OSError):  # not there, or a link that leads nowhere
+        if not os.path.lexists(path):
+            continue
+        try:
             status = path.stat()
-            if stat.S_ISREG(status.st_mode):
-                content = _stored_data(path) if name == MEL_STATS_FILE else None
-                found[name] = CompanionFile(path, FileStamp.of(status), content)
+        except OSError as error:
+            raise _refused(path, f"cannot be read: {error.strerror or error}") from error
+        if not stat.S_ISREG(status.st_mode):
+            raise _refused(path, "is no file")
+        content = _stored_data(path) if name == MEL_STATS_FILE else None
+        found[name] = CompanionFile(path, FileStamp.of(status), content)
     return found
 
 
@@ -73,16 +81,18 @@ def read_config(path: Path) -> Mapping[str, Any]:
     """A config.json as data. Raises CheckpointError."""
     try:
         with path.open("rb") as file:
-            # Cut off where it is far too long for a config, it is no JSON any more.
-            config = to_plain(json.loads(file.read(_MAX_CONFIG_BYTES)))
+            text = file.read(_MAX_CONFIG_BYTES + 1)
+        config = to_plain(json.loads(text)) if len(text) <= _MAX_CONFIG_BYTES else None
     except (OSError, ValueError, RecursionError, MalformedPickleError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise _refused(path, f"cannot be read as JSON: {reason}") from error
+    if len(text) > _MAX_CONFIG_BYTES:
+        raise _refused(path, f"is larger than {_MAX_CONFIG_BYTES >> 20} MiB, which no config is")
     if not isinstance(config, dict):
         raise _refused(path, "holds no JSON object")
     return config
 
 
 def _refused(path: Path, what: str) -> CheckpointError:
-    hint = "get the config.json that belongs to the model, or name the model's file instead of the directory"
-    return CheckpointError(Problem(what, Location(str(path)), expected="the model's config", hint=hint))
+    hint = f"get the {path.name} that belongs to the model, or name the model's file instead of the directory"
+    return CheckpointError(Problem(what, Location(str(path)), hint=hint))
