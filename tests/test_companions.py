@@ -457,3 +457,25 @@ def test_a_companion_that_went_away_is_an_error_and_no_bug(tmp_path: Path) -> No
     with pytest.raises(XttsRecipeError, match=r"dvae\.pth: cannot be read"):
         run(plan)
     assert folder_bytes(tmp_path) == before
+
+
+# --- a config of another network ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "said", "found"),
+    [("gpt_layers", 3, 1), ("gpt_layers", "1", 1)],
+)
+def test_a_config_that_no_client_could_load_the_model_with_is_refused(
+    field: str, said: object, found: int, tmp_path: Path
+) -> None:
+    for seed, name in enumerate(("a", "b"), 1):
+        voice(tmp_path / name, NEWS, seed)
+        path = tmp_path / name / "config.json"
+        config = json.loads(path.read_text("utf-8"))
+        config["model_args"][field] = said
+        path.write_text(json.dumps(config), encoding="utf-8")
+    (problem,) = problems_of(tmp_path, {"a": "a", "b": "b"})
+    assert problem.what == "the config.json for the output directory (of a) describes another network"
+    assert problem.found == f"model_args.{field} is {said!r}, the tensors have {found}"
+    assert problem.hint == "'companions: from NAME' takes it from another source"

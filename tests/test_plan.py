@@ -625,6 +625,24 @@ def test_training_that_was_moved_aside_is_found_again_by_the_next_merge(
         assert {name: content[name] for name in expected} == expected
 
 
+def test_training_that_lies_aside_in_all_sources_stays_aside(tmp_path: Path) -> None:
+    run(small_plan(tmp_path, ("release", "trainer"), "release", output="first.pth"))
+    bare = small_source(tmp_path, "bare", 5)
+    plan = make_plan(recipe_of(tmp_path, {"first": "first.pth", "bare": bare}, "second.pth"))
+    run(plan)
+    content = loaded(tmp_path / "second.pth")
+    assert set(content) == {"config", "model", "xttsrecipe"}
+    assert content["xttsrecipe"]["training"] == TRAINING
+    assert plan.warnings == ()
+
+
+def test_a_trainer_layout_has_the_step_without_which_the_trainer_does_not_resume(tmp_path: Path) -> None:
+    name = small_source(tmp_path, "release", 1, {})
+    run(make_plan(load_recipe(recipe_of(tmp_path, {"a": name}).file, ["output.layout=trainer"])))
+    content = loaded(tmp_path / "out.pth")
+    assert (content["step"], content["epoch"]) == (0, 0)
+
+
 @pytest.mark.parametrize("training", [None, 7, "text", [], {"step": "many"}, {"optimizer": 1}])
 def test_what_a_stranger_wrote_under_our_name_is_no_bug(training: object, tmp_path: Path) -> None:
     save(tmp_path / "a.pth", text_state(8), xttsrecipe={"training": training})

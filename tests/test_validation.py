@@ -236,3 +236,12 @@ def test_a_folder_that_is_called_like_a_recipe_is_a_folder(tmp_path: Path) -> No
     (tmp_path / "voices.yaml").mkdir()
     path = write_recipe(tmp_path / "voices.yaml", TWO)
     assert [(result.file, result.problems) for result in validate([tmp_path])] == [(path, ())]
+
+
+def test_a_vocabulary_that_is_there_is_read_though_its_checkpoint_is_not(tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, f"{TWO}vocabulary: {{news: news.json, audiobook: gone.json}}\n")
+    (tmp_path / "news.json").write_text("{}", encoding="utf-8")
+    (problem,) = only(path).problems
+    assert problem.what == "the vocabulary of 'news' is not a tokenizers file: it has no model.vocab"
+    (tmp_path / "news.json").unlink()
+    assert only(path).extent == WITHOUT % "news, audiobook"

@@ -33,6 +33,7 @@ from xttsrecipe.xtts import (
     header_of,
     is_training_only,
     known_tensors,
+    size_misfits,
     training_only_tensors,
 )
 
@@ -285,6 +286,7 @@ COPIES = {"gpt.gpt_inference.lm_head.1.bias": floats(2)}
     [
         (rows(6681), "v2.0.3", "v2"),
         (rows(6153), "v2.0.0-2.0.2", "v2"),
+        (rows(6154), "v2, extended vocabulary (6154 rows)", "v2"),
         (rows(6700), "v2, extended vocabulary (6700 rows)", "v2"),
         (rows(7544), "v2, extended vocabulary (7544 rows)", "v2"),
         (rows(5024), "v2, own vocabulary (5024 rows)", "v2"),
@@ -324,3 +326,25 @@ def test_the_architecture_is_what_the_network_depends_on() -> None:
 @pytest.mark.parametrize("config", [None, {}, {"model_args": None}, {"model_args": "XttsArgs"}, "XttsConfig", [1]])
 def test_a_config_that_says_nothing_has_no_architecture(config: object) -> None:
     assert architecture(config) == {}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "misfits"),
+    [
+        ({"gpt_layers": 30, "gpt_n_model_channels": 1024, "gpt_num_audio_tokens": 1026}, []),
+        ({"gpt_layers": None, "gpt_number_text_tokens": 5}, []),
+        ({}, []),
+        ({"gpt_layers": 12}, ["model_args.gpt_layers is 12, the tensors have 30"]),
+        (
+            {"gpt_n_model_channels": 512, "gpt_num_audio_tokens": 8194},
+            [
+                "model_args.gpt_n_model_channels is 512, the tensors have 1024",
+                "model_args.gpt_num_audio_tokens is 8194, the tensors have 1026",
+            ],
+        ),
+    ],
+)
+def test_sizes_of_a_config_are_held_to_the_tensors(arguments: dict[str, object], misfits: list[str]) -> None:
+    assert size_misfits({"model_args": arguments}, known_tensors()) == misfits
+    assert size_misfits({"model_args": arguments}, {}) == []
+    assert size_misfits(None, known_tensors()) == []

@@ -30,15 +30,20 @@ def open_sources(
             with _naming(source.path, f"source {source.name!r}", f"checkpoints.{source.name}"):
                 header = open_checkpoint(source.path)
             path = _vocabulary_path(source, header)
-            if path:
-                with _naming(path, f"the vocabulary of {source.name!r}", f"vocabulary.{source.name}"):
-                    header = replace(header, vocabulary=read_vocabulary(path))
-            headers.append(header)
+            headers.append(replace(header, vocabulary=vocabulary_of(source, path, read_vocabulary)) if path else header)
         except CheckpointError as error:
             problems += error.problems
     if problems:
         raise CheckpointError(problems)
     return headers
+
+
+def vocabulary_of(
+    source: Source, path: Path, read_vocabulary: Callable[[Path], Vocabulary] = vocabulary.read_vocabulary
+) -> Vocabulary:
+    """The vocabulary at ``path``, that of a source. Raises CheckpointError, which names the source."""
+    with _naming(path, f"the vocabulary of {source.name!r}", f"vocabulary.{source.name}"):
+        return read_vocabulary(path)
 
 
 def _vocabulary_path(source: Source, header: Header) -> Path | None:

@@ -13,7 +13,7 @@ from .errors import Location, Problem, RecipeError, XttsRecipeError
 from .plan import make_plan
 from .recipe import Recipe, Source
 from .rules import rule_problems
-from .sources import open_sources
+from .sources import open_sources, vocabulary_of
 from .specs import Header
 from .vocabulary import read_vocabulary
 from .xtts import known_tensors
@@ -68,7 +68,7 @@ def _check(recipe: Recipe, open_once: _Opener) -> str:
     headers = open_once(present)
     for source in recipe.sources:
         if source not in present and source.vocabulary and os.path.exists(source.vocabulary):  # noqa: PTH110
-            read_vocabulary(source.vocabulary)
+            vocabulary_of(source, source.vocabulary)
     if len(present) == len(recipe.sources):
         make_plan(recipe, headers)
         return "its checkpoints' headers too"
