@@ -19,8 +19,8 @@ ROOT = "xttsrecipe"
 # each other, without cycles. A package stands for all its modules.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "version", "specs"),
-    ("yaml_syntax", "patterns", "positional", "torch_dtypes", "vocabulary", "segments"),
-    ("document", "xtts"),
+    ("yaml_syntax", "patterns", "positional", "torch_dtypes", "segments", "strict_json"),
+    ("document", "xtts", "vocabulary"),
     ("schema", "checkpoints", "methods", "settings"),
     ("recipe",),
     ("rules", "sources", "text_rows"),

@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 
 from ..errors import CheckpointError, Location, Problem
 from ..specs import DType, RawCheckpoint, StoredTensor, TensorSpec, contiguous_strides
+from ..strict_json import unique_names
 
 # The format's own limit, so that a length from a hostile file is never allocated.
 MAX_HEADER_BYTES = 100_000_000
@@ -42,7 +43,7 @@ def read(file: BinaryIO, path: str) -> RawCheckpoint:
         )
     text = file.read(length)
     try:
-        header = json.loads(text, object_pairs_hook=_unique)
+        header = json.loads(text, object_pairs_hook=unique_names)
     except (ValueError, RecursionError) as error:
         raise _refused(path, "has a header that is no proper JSON", found=str(error)) from error
     if not isinstance(header, dict):
@@ -60,15 +61,6 @@ def read(file: BinaryIO, path: str) -> RawCheckpoint:
 
 def _refused(path: str, what: str, **more: Any) -> CheckpointError:
     return CheckpointError(Problem(what, Location(path), **more))
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    entries: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in entries:
-            raise ValueError(f"the name {name!r} occurs twice")
-        entries[name] = value
-    return entries
 
 
 def _tensor(name: str, entry: Any, data_start: int, path: str) -> StoredTensor:

@@ -16,6 +16,7 @@ from typing import Any
 
 from ..errors import CheckpointError, Location, Problem
 from ..specs import Vocabulary
+from ..strict_json import unique_names
 from .client import VERSION_LINE, Pair, client_ids, joined, prefix_of
 
 MAX_BYTES = 64 * 2**20
@@ -68,7 +69,7 @@ def _parsed(text: bytes, path: Path) -> dict[str, Any]:
     """The JSON, as strictly as the client's parser takes it; and every name once."""
     try:
         data = json.loads(
-            text.decode("utf-8"), object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_constant
+            text.decode("utf-8"), object_pairs_hook=unique_names, parse_float=_finite, parse_constant=_no_constant
         )
     except UnicodeDecodeError as error:
         raise _refused(path, "is not UTF-8 text", found=f"byte {text[error.start]:#04x} at {error.start:,}") from error
@@ -84,15 +85,6 @@ def _parsed(text: bytes, path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise _refused(path, "is not a tokenizers file", found="JSON that is no object", expected=_EXPECTED)
     return data
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    entries: dict[str, Any] = {}
-    for name, value in pairs:
-        if name in entries:
-            raise ValueError(f"the name {name!r} occurs twice in one object")
-        entries[name] = value
-    return entries
 
 
 def _finite(text: str) -> float:
