@@ -308,7 +308,8 @@ def test_the_plan_knows_every_tensor_of_the_output(layouts: Path) -> None:
 
 DTYPES = st.sampled_from([torch.float32, torch.float16, torch.int64, torch.bool, torch.float64, torch.bfloat16])
 SMALL_MODELS = st.dictionaries(
-    st.text(min_size=1, max_size=12).filter(str.isprintable),
+    # But for what safetensors has no place for.
+    st.text(min_size=1, max_size=12).filter(lambda name: name.isprintable() and name != "__metadata__"),
     st.tuples(st.lists(st.integers(0, 40), max_size=3), DTYPES),
     min_size=1,
 )
