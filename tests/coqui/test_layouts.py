@@ -63,6 +63,19 @@ def test_trainer_layout_carries_the_first_training_files_there_are(to_trainer: P
     assert_same_tensors(carried, _training_only(_model_of(checkpoints.path("trainer", "b"))))
 
 
+def test_trainer_layout_of_releases_resumes_with_the_trainers_own_dvae(checkpoints: Checkpoints, scratch: Path) -> None:
+    merged = merge(scratch, _sources(checkpoints, "release", "release"), WEIGHTS, output={"layout": "trainer"})
+    trainer = start_training(checkpoints.training_files("a"), scratch, restore_path=merged)
+    # All that the file has is restored; the 60 tensors that no release has are those that the trainer was started with.
+    assert "627 / 687 layers are restored" in log_of(trainer)
+    state = trainer.model.state_dict()
+    model = _model_of(merged)
+    assert len(model) == 627
+    assert_same_tensors({key: state[key] for key in model}, model)
+    dvae = torch.load(checkpoints.training_files("a").dvae, weights_only=True)
+    assert_same_tensors({key: state[f"dvae.{key}"] for key in dvae}, dvae)
+
+
 def test_metadata_from_says_whose_training_files_are_carried(checkpoints: Checkpoints, scratch: Path) -> None:
     sources = _sources(checkpoints, "trainer", "trainer")
     merged = merge(scratch, sources, WEIGHTS, metadata={"from": "b"}, output={"layout": "trainer"})
