@@ -41,7 +41,7 @@ ROOT_FLOOR = next(number for number, floor in enumerate(FLOORS) if "api" in floo
 
 # Who may import what from outside the standard library.
 OUTSIDE: Mapping[str, set[str]] = {
-    "bracex": {"xtts"},
+    "bracex": {"patterns", "xtts"},
     "jsonschema": {"schema"},
     "rich": {"report.progress"},
     "torch": {"execute", "gather", "torch_dtypes", "writers.torch_zip"},

@@ -1064,7 +1064,7 @@ def test_run_into_a_file_names_the_vocabulary_beside_it(voices: Path) -> None:
     shown = invoke("run", "recipe.yaml", "-o", "out.pth")
     assert shown.code == 0
     assert shown.out.rstrip().endswith(", with out.vocab.json")
-    assert "the model is to be loaded with the merged one, out.vocab.json" in shown.err
+    assert "the model is to be loaded with out.vocab.json, merged from news and audiobook" in shown.err
 
 
 def test_what_is_missing_for_a_directory_exits_with_1(voices: Path) -> None:

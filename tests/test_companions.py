@@ -18,6 +18,7 @@ from xttsrecipe.api import make_plan, run
 from xttsrecipe.companions import vocabulary_name
 from xttsrecipe.errors import Problem, RecipeError, XttsRecipeError
 from xttsrecipe.plan import Plan
+from xttsrecipe.xtts import TEXT_ROWS_PATTERN
 
 COPIED = ("speakers_xtts.pth", "mel_stats.pth", "dvae.pth")
 ALL = ("config.json", "vocab.json", *COPIED)
@@ -445,8 +446,8 @@ def test_a_merged_vocabulary_lies_beside_a_file_under_its_name(output: str, tmp_
     tokens = json.loads((path.parent / name).read_bytes())["model"]["vocab"]
     assert len(tokens) == len(NEWS.keys() | AUDIOBOOK.keys())
     assert plan.warnings == (
-        f"the vocabularies differ: the model is to be loaded with the merged one, {name} (as vocab_path, or renamed "
-        "to vocab.json)",
+        f"the vocabularies differ: the model is to be loaded with {name}, merged from news and audiobook (as "
+        "vocab_path, or renamed to vocab.json)",
     )
 
 
@@ -471,11 +472,58 @@ def test_a_config_that_no_client_could_load_the_model_with_is_refused(
 ) -> None:
     for seed, name in enumerate(("a", "b"), 1):
         voice(tmp_path / name, NEWS, seed)
-        path = tmp_path / name / "config.json"
-        config = json.loads(path.read_text("utf-8"))
-        config["model_args"][field] = said
-        path.write_text(json.dumps(config), encoding="utf-8")
+        config = config_of(NEWS, "voice", **{field: said})
+        (tmp_path / name / "config.json").write_text(json.dumps(config), encoding="utf-8")
+        save(tmp_path / name / "model.pth", text_state(8, seed))  # which has no config of its own to disagree with
     (problem,) = problems_of(tmp_path, {"a": "a", "b": "b"})
     assert problem.what == "the config.json for the output directory (of a) describes another network"
     assert problem.found == f"model_args.{field} is {said!r}, the tensors have {found}"
     assert problem.hint == "'companions: from NAME' takes it from another source"
+
+
+def test_a_config_that_disagrees_with_the_one_in_its_checkpoint_is_refused(tmp_path: Path) -> None:
+    equal_voices(tmp_path, "a", "b")
+    config = config_of(NEWS, gpt_n_heads=3)
+    (tmp_path / "a/config.json").write_text(json.dumps(config), encoding="utf-8")
+    save(tmp_path / "a/model.pth", text_state(8, 1), config=config_of(NEWS, gpt_n_heads=2))
+    (problem,) = problems_of(tmp_path, {"a": "a", "b": "b"})
+    assert problem.what == "the configs of a and the checkpoint of a itself describe different networks"
+    assert problem.found == "model_args.gpt_n_heads is 3 in a and 2 in the checkpoint of a itself"
+
+
+# --- the vocabulary beside a file --------------------------------------------------------------------------------
+
+
+def test_where_vocabularies_differ_the_one_that_was_taken_lies_beside_the_file(tmp_path: Path) -> None:
+    """Else the one of an earlier merge would lie there still, and be loaded with rows that it does not fit."""
+    checkpoints = two_voices(tmp_path)
+    run(plan_of(tmp_path, checkpoints, "out.pth"))
+    merged = (tmp_path / "out.vocab.json").read_bytes()
+    plan = plan_of(tmp_path, checkpoints, "out.pth", overrides={TEXT_ROWS_PATTERN: "from audiobook"})
+    run(plan)
+    taken = (tmp_path / "out.vocab.json").read_bytes()
+    assert taken == (tmp_path / "audiobook/vocab.json").read_bytes() != merged
+    (warning,) = plan.warnings
+    assert "with out.vocab.json, of audiobook (as" in warning
+    run(plan_of(tmp_path, checkpoints, "out.pth"))
+    assert (tmp_path / "out.vocab.json").read_bytes() == merged
+
+
+def test_a_vocabulary_that_is_there_as_it_would_be_written_is_no_obstacle(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, two_voices(tmp_path), "out.pth")
+    run(plan)
+    (tmp_path / "out.pth").unlink()
+    run(plan)
+
+
+# --- extended vocabularies that are not known --------------------------------------------------------------------
+
+
+def test_extended_vocabularies_that_are_not_known_are_warned_of(tmp_path: Path) -> None:
+    for seed, name in enumerate("ab", 1):
+        save(tmp_path / f"{name}.pth", text_state(6700, seed, width=1))
+    checkpoints = {"a": "a.pth", "b": "b.pth"}
+    (warning,) = plan_of(tmp_path, checkpoints, "out.pth").warnings
+    assert warning.startswith("the vocabulary of a and b was extended, and is not known: rows of the text tensors")
+    rule = {TEXT_ROWS_PATTERN: "from a"}
+    assert plan_of(tmp_path, checkpoints, "out.pth", overrides=rule).warnings == ()

@@ -238,3 +238,30 @@ def test_a_suggestion_has_no_star_too_many(pattern: str) -> None:
     found = suggestions(pattern, KEYS, COMPONENTS)
     assert found
     assert not any("**" in candidate for candidate in found)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "matched"),
+    [
+        ("{@attention,mel_stats}", {"a.attn.x", "mel_stats"}),
+        ("{@attention,@mlp}", {"a.attn.x", "a.mlp.x", "b.mlp.x"}),
+        ("@{attention,mlp}", {"a.attn.x", "a.mlp.x", "b.mlp.x"}),
+        ("{@mlp,a.*}", {"a.mlp.x", "b.mlp.x", "a.attn.x"}),
+        ("a.{@mlp,attn.x}", {"a.attn.x"}),
+    ],
+)
+def test_components_may_stand_in_braces(pattern: str, matched: set[str]) -> None:
+    components = {"attention": ("*.attn.*",), "mlp": ("{a,b}.mlp.*",)}
+    keys = ["a.attn.x", "a.mlp.x", "b.mlp.x", "mel_stats"]
+    assert set(filter(compile_pattern(pattern, components), keys)) == matched
+
+
+@pytest.mark.parametrize("pattern", ["{@atention,mel_stats}", "@{attention,mpl}"])
+def test_an_unknown_component_in_braces_is_an_error_too(pattern: str) -> None:
+    with pytest.raises(PatternError, match="no component is named"):
+        compile_pattern(pattern, {"attention": ("*.attn.*",), "mlp": ("*.mlp.*",)})
+
+
+def test_braces_with_components_are_bounded_too() -> None:
+    with pytest.raises(PatternError, match="more than 1,000 alternatives"):
+        compile_pattern("{@mlp,x{0..2000}}", {"mlp": ("*.mlp.*",)})

@@ -505,6 +505,14 @@ def later(path: Path, content: bytes) -> None:
     os.utime(path, ns=(ahead, ahead))
 
 
+def test_a_copy_of_our_directory_is_ours(tmp_path: Path) -> None:
+    two_voices(tmp_path)
+    run(into(tmp_path, "out/"))
+    shutil.copytree(tmp_path / "out", tmp_path / "copy", copy_function=shutil.copy)  # with times of its own
+    os.utime(tmp_path / "copy/model.pth", ns=(10**18, 10**18))
+    run(into(tmp_path, "copy/"))
+
+
 @pytest.mark.parametrize("change", ["new latents", "as many bytes", "one more file", "an older file"])
 def test_what_somebody_changed_in_our_directory_is_replaced_with_force_only(change: str, tmp_path: Path) -> None:
     two_voices(tmp_path)

@@ -198,3 +198,16 @@ def test_the_plan_itself_holds_the_config_that_is_written(tmp_path: Path) -> Non
     assert written.data == (tmp_path / "out/config.json").read_bytes()
     assert written.nbytes == len(written.data)
     assert written.origin == "of news, with the output's text tokens"
+
+
+def test_what_a_config_says_wrongly_of_its_own_vocabulary_is_put_right(tmp_path: Path) -> None:
+    wrong = {"gpt_number_text_tokens": 6681, "gpt_start_text_token": 1, "gpt_stop_text_token": None}
+    for seed, name in enumerate("ab", 1):
+        voice(tmp_path / name, NEWS, seed)
+        config = {**config_of(NEWS), "model_args": {"gpt_layers": 1, **wrong}}
+        (tmp_path / name / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    run(make_plan(recipe_of(tmp_path, {"a": "a", "b": "b"}, output="out/")))
+    right = {"gpt_number_text_tokens": 8, "gpt_start_text_token": NEWS["[START]"], "gpt_stop_text_token": None}
+    written = json.loads((tmp_path / "out/config.json").read_bytes())["model_args"]
+    assert written == {"gpt_layers": 1, **right}
+    assert loaded(tmp_path / "out/model.pth")["config"]["model_args"] == written

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .companions import Companion, giver_of, vocabulary_name
+from .checkpoints.content_digest import DATA
+from .companions import Companion, giver_of
 from .errors import listed
 from .recipe import Recipe
 from .specs import Header
 from .steps import Step
 from .text_rows import OutputVocabulary
-from .xtts import MEL_STATS_FILE, SPEAKERS_FILE, VOCABULARY_FILE, has_dvae, is_listening
+from .xtts import MEL_STATS_FILE, SPEAKERS_FILE, TEXT_ROWS, VOCABULARY_FILE, has_dvae, is_listening
 
 
 def caveats(
@@ -27,7 +28,7 @@ def caveats(
     """The warnings of a plan, a sentence each."""
     if layout == "trainer":
         yield from _training_only(recipe, headers, steps)
-    yield from _unknown_vocabularies(recipe, vocabulary)
+    yield from _unknown_vocabularies(recipe, headers, steps, vocabulary)
     if recipe.output.is_directory:
         yield from _directory(recipe, headers, steps, vocabulary, companions)
     else:
@@ -56,21 +57,32 @@ def _training_only(recipe: Recipe, headers: Sequence[Header], steps: Sequence[St
         )
 
 
-def _unknown_vocabularies(recipe: Recipe, vocabulary: OutputVocabulary | None) -> Iterator[str]:
+def _unknown_vocabularies(
+    recipe: Recipe, headers: Sequence[Header], steps: Sequence[Step], vocabulary: OutputVocabulary | None
+) -> Iterator[str]:
     names = recipe.source_names
-    unknown = [names[index] for index in vocabulary.sources if index not in vocabulary.known] if vocabulary else []
-    if vocabulary and unknown:
-        owner = names[vocabulary.known[0]]
-        yield f"the vocabulary of {listed(unknown)} is not known: its rows are taken to mean what {owner}'s do"
+    if vocabulary:
+        unknown = [names[index] for index in vocabulary.sources if index not in vocabulary.known]
+        if unknown:
+            owner = names[vocabulary.known[0]]
+            yield f"the vocabulary of {listed(unknown)} is not known: its rows are taken to mean what {owner}'s do"
+        return
+    merged = next((step.sources for step in steps if step.key in TEXT_ROWS), ())
+    extended = [names[index] for index in merged if "extended" in (headers[index].version or "")]
+    if len(merged) > 1 and extended:
+        yield (
+            f"the vocabulary of {listed(extended)} was extended, and is not known: rows of the text tensors are merged "
+            f"by their place; name each {VOCABULARY_FILE} under 'vocabulary' to have them merged by token"
+        )
 
 
 def _file(recipe: Recipe, companions: Sequence[Companion]) -> Iterator[str]:
     if recipe.companions_from is not None:
         yield "companions are written to an output directory only, and output.path names a file"
-    if companions:
+    for companion in companions:
         yield (
-            f"the vocabularies differ: the model is to be loaded with the merged one, "
-            f"{vocabulary_name(recipe.output.path)} (as vocab_path, or renamed to {VOCABULARY_FILE})"
+            f"the vocabularies differ: the model is to be loaded with {companion.name}, {companion.origin} (as "
+            f"vocab_path, or renamed to {VOCABULARY_FILE})"
         )
 
 
@@ -124,8 +136,9 @@ def _differing_mel_stats(headers: Sequence[Header]) -> list[int]:
         if header.mel_stats:
             dtype, digest = header.mel_stats
             groups.setdefault(dtype, {})[index] = digest
-        if MEL_STATS_FILE in header.companions:
-            groups.setdefault(MEL_STATS_FILE, {})[index] = header.companions[MEL_STATS_FILE].content
+        file = header.companions.get(MEL_STATS_FILE)
+        if file and file.digest.startswith(DATA):  # others differ though they hold the same
+            groups.setdefault(MEL_STATS_FILE, {})[index] = file.digest
     return sorted({index for found in groups.values() if len(set(found.values())) > 1 for index in found})
 
 

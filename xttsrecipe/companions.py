@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .checkpoints.content_digest import bytes_digest
 from .errors import Problem, listed
 from .metadata import OutputMetadata
 from .recipe import Recipe
@@ -28,6 +29,10 @@ class Companion:
     name: str
     origin: str
     data: CompanionFile | bytes
+
+    @property
+    def digest(self) -> str:
+        return bytes_digest(self.data) if isinstance(self.data, bytes) else self.data.digest
 
     @property
     def nbytes(self) -> int:
@@ -54,7 +59,7 @@ def plan_companions(
     """The files that go with the output, and what is missing for them; ``tokens`` as in ``text_tokens``."""
     names = recipe.source_names
     if not recipe.output.is_directory:
-        if vocabulary and (vocabulary.by_token or vocabulary.owner is None):
+        if vocabulary and _is_needed(vocabulary, headers):
             yield _vocabulary_file(vocabulary_name(recipe.output.path), names, vocabulary)
         return
     giver = giver_of(recipe, headers)
@@ -72,6 +77,12 @@ def plan_companions(
         for name, file in headers[giver].companions.items():
             if name not in (CONFIG_FILE, VOCABULARY_FILE):
                 yield Companion(name, f"of {names[giver]}", file)
+
+
+def _is_needed(vocabulary: OutputVocabulary, headers: Sequence[Header]) -> bool:
+    """Whether it must be said beside a file which vocabulary the model has: a merged one, or one of several."""
+    said = [(known.tokens, known.merges) for header in headers if (known := header.vocabulary)]
+    return vocabulary.owner is None or said.count(said[0]) < len(said)
 
 
 def vocabulary_name(output: Path) -> str:

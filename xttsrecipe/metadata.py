@@ -40,8 +40,8 @@ class OutputMetadata:
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
-    def with_files(self, files: Mapping[str, int]) -> OutputMetadata:
-        """The same, with the names and sizes of the files that are written with the model."""
+    def with_files(self, files: Mapping[str, str]) -> OutputMetadata:
+        """The same, with the names and digests of the files that are written with the model."""
         made = {**self.entries[PROVENANCE], "files": dict(files)} if files else self.entries[PROVENANCE]
         return replace(self, entries={**self.entries, PROVENANCE: made})
 
@@ -205,15 +205,17 @@ def architecture_problems(recipe: Recipe, headers: Sequence[Header]) -> list[Pro
     known: dict[str, tuple[str, Any]] = {}
     problems = []
     for source, header in zip(recipe.sources, headers, strict=True):
-        for field, value in architecture(header.entries.get("config")).items():
-            first, expected = known.setdefault(field, (source.name, value))
-            if value != expected:
-                problems.append(
-                    Problem(
-                        f"the configs of {first} and {source.name} describe different networks",
-                        source.where,
-                        found=f"model_args.{field} is {expected!r} in {first} and {value!r} in {source.name}",
-                        hint="only checkpoints of one architecture can be merged",
+        own = f"the checkpoint of {source.name} itself"
+        for name, config in ((source.name, header.entries.get("config")), (own, header.own_config)):
+            for field, value in architecture(config).items():
+                first, expected = known.setdefault(field, (name, value))
+                if value != expected:
+                    problems.append(
+                        Problem(
+                            f"the configs of {first} and {name} describe different networks",
+                            source.where,
+                            found=f"model_args.{field} is {expected!r} in {first} and {value!r} in {name}",
+                            hint="only checkpoints of one architecture can be merged",
+                        )
                     )
-                )
     return problems

@@ -1,7 +1,7 @@
 """Key patterns: globs over whole tensor keys, and what a pattern that fits nothing might have meant.
 
 ``*`` and ``?`` cross dots, ``[…]`` is a character class, ``{a,b}`` and ``{0..9}`` expand (wcmatch and bracex do the
-work). ``@name`` stands for a named component, a fixed set of patterns. Knows no keys of its own.
+work). ``@name`` stands for a named component, a fixed set of patterns; in braces too. Knows no keys of its own.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+import bracex
 from wcmatch import fnmatch
 
 from .errors import nearest
@@ -26,11 +27,14 @@ class PatternError(ValueError):
 
 def compile_pattern(pattern: str, components: Mapping[str, Sequence[str]]) -> KeyTest:
     """A test for keys. Raises PatternError for an unknown component or a pattern of over 1,000 alternatives."""
-    globs = _component(pattern, components) if pattern.startswith("@") else [pattern]
     try:
+        # Components stand in braces too: {@encoder,mel_stats}, @{mlp,norms}.
+        parts = bracex.expand(pattern, keep_escapes=True, limit=_MAX_ALTERNATIVES) if "@" in pattern else [pattern]
+        globs = [glob for part in parts for glob in (_component(part, components) if part[:1] == "@" else [part])]
         regexes, _ = fnmatch.translate(globs, flags=_FLAGS, limit=_MAX_ALTERNATIVES)
     except Exception as error:
-        if type(error).__name__ != "PatternLimitException":  # wcmatch has no public name for it
+        # wcmatch has no public name for its exception.
+        if type(error).__name__ not in ("PatternLimitException", "ExpansionLimitException"):
             raise
         raise PatternError(f"the pattern expands to more than {_MAX_ALTERNATIVES:,} alternatives") from error
     match = re.compile("|".join(regexes)).match

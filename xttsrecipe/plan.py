@@ -108,7 +108,7 @@ def make_plan(recipe: Recipe, headers: Sequence[Header]) -> Plan:
         recipe=recipe,
         headers=tuple(headers),
         steps=tuple(steps),
-        metadata=metadata.with_files({companion.name: companion.nbytes for companion in companions}),
+        metadata=metadata.with_files({companion.name: companion.digest for companion in companions}),
         layout=layout,
         companions=companions,
         vocabulary=vocabulary,

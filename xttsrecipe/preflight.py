@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoints import open_checkpoint
+from .checkpoints.content_digest import content_digest
 from .checkpoints.model_directory import foreign_entries
 from .errors import CheckpointError, Location, OutputError, Problem, listed
 from .metadata import PROVENANCE
@@ -101,12 +102,14 @@ def _file_refusals(plan: Plan, output: Path, force: bool) -> Iterator[Problem]:
     if existing and not is_ours(output):
         yield _foreign(output)
         return
-    changed = _not_as_written(output, filter(_exists, beside))
+    new = {output.with_name(companion.name): companion.digest for companion in plan.companions}
+    others = [path for path, digest in new.items() if _exists(path) and content_digest(path) != digest]
+    changed = _not_as_written(output, others)
     if changed:
         yield _refused(
             output.with_name(changed[0]),
             "exists, and is not what xttsrecipe wrote with the model that is replaced: it is not replaced",
-            hint="move it away, choose another output with -o, or replace it with --force",
+            hint="move it away, choose an output of another name with -o, or replace it with --force",
         )
 
 
@@ -148,18 +151,10 @@ def _directory_refusals(output: Path, force: bool) -> Iterator[Problem]:
 
 
 def _not_as_written(model: Path, beside: Iterable[Path]) -> list[str]:
-    """Those files beside a model that are not the ones that were written with it: new speaker latents, say.
-
-    Told by their size, and by their time, as the model is the last file that a run writes.
-    """
-    made = _provenance(model) or {}
-    files = made.get("files")
-    sizes = files if isinstance(files, dict) else {}
-    written = model.stat().st_mtime_ns if made else 0
-    found = {path.name: path.stat() for path in beside}
-    return sorted(
-        name for name, status in found.items() if status.st_size != sizes.get(name) or status.st_mtime_ns > written
-    )
+    """Those files beside a model that do not hold what was written with it: new speaker latents, say."""
+    files = (_provenance(model) or {}).get("files")
+    digests = files if isinstance(files, dict) else {}
+    return sorted(path.name for path in beside if digests.get(path.name) != content_digest(path))
 
 
 def _foreign(path: Path) -> Problem:

@@ -205,11 +205,11 @@ class Vocabulary:
 
 @dataclass(frozen=True, slots=True)
 class CompanionFile:
-    """A file beside a model. ``content``: equal for files that hold the same, where that is known."""
+    """A file beside a model; ``digest``: of what it holds (see ``checkpoints.content_digest``)."""
 
     path: Path
     stamp: FileStamp
-    content: object = None
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,8 @@ class Header:
     ``training_only``: tensors that a merge carries or drops, never averages. ``leftovers``: stored names of tied copies
     that inference leaves behind. ``entries``: config, step, epoch, model_loss and the like, as plain data.
     ``mel_stats``: the element type and sha256 of that tensor, None where there is none. Of a model directory,
-    ``directory`` is its path and ``companions`` are the files beside the model that belong to it, by name.
+    ``directory`` is its path, ``companions`` are the files beside the model that belong to it, by name, and where there
+    is a config.json, that is the config in ``entries`` and ``own_config`` the one in the checkpoint itself.
     ``vocabulary``: what the rows of the text tensors mean, where that is known.
     """
 
@@ -237,6 +238,7 @@ class Header:
     bulk: Mapping[str, int]
     digest: str
     mel_stats: tuple[DType, str] | None = None
+    own_config: Any = None
     directory: Path | None = None
     companions: Mapping[str, CompanionFile] = field(default_factory=dict)
     vocabulary: Vocabulary | None = None

@@ -14,13 +14,15 @@ from .xtts import model_arguments
 
 @dataclass(frozen=True, slots=True)
 class TextTokens:
-    """What a config's model_args say of the vocabulary: rows of the text tensors, and the two ids that the GPT itself
-    puts around a text (None: not known).
+    """What a config's model_args are to say of the vocabulary: rows of the text tensors, and the two ids that the GPT
+    itself puts around a text (None: not known). ``is_new``: the vocabulary is another than the config's; else only what
+    the config says, and says wrongly, is put right.
     """
 
     number: int
     start: int | None
     stop: int | None
+    is_new: bool = True
 
 
 def with_text_tokens(config: Any, tokens: TextTokens | None) -> Any:
@@ -33,25 +35,30 @@ def with_text_tokens(config: Any, tokens: TextTokens | None) -> Any:
         "gpt_start_text_token": tokens.start,
         "gpt_stop_text_token": tokens.stop,
     }
-    changes = {name: value for name, value in fields.items() if value is not None and arguments.get(name) != value}
+    changes = {
+        name: value
+        for name, value in fields.items()
+        if value not in (None, arguments.get(name)) and (tokens.is_new or arguments.get(name) is not None)
+    }
     return {**config, "model_args": {**arguments, **changes}} if changes else config
 
 
 def text_tokens(
     headers: Sequence[Header], sources: Sequence[int], rows: int, vocabulary: OutputVocabulary | None
 ) -> Mapping[int, TextTokens]:
-    """For each source (by index) whose config would not fit the output's text tensors, what would.
+    """For each source (by index), what its config has to say for it to fit the output's text tensors.
 
     ``sources``: those whose rows the output has, ``rows`` of them; ``vocabulary``: what they mean, if that is known.
     """
     if vocabulary:
-        tokens = TextTokens(rows, *special_ids(vocabulary.merged.tokens))
-        fitting = [index for index, header in enumerate(headers) if _fits(header, vocabulary, index in sources)]
-    else:
-        given = model_arguments(headers[sources[0]].entries.get("config"))
-        tokens = TextTokens(rows, given.get("gpt_start_text_token"), given.get("gpt_stop_text_token"))
-        fitting = list(sources)
-    return {index: tokens for index in range(len(headers)) if index not in fitting}
+        start, stop = special_ids(vocabulary.merged.tokens)
+        return {
+            index: TextTokens(rows, start, stop, not _fits(header, vocabulary, index in sources))
+            for index, header in enumerate(headers)
+        }
+    given = model_arguments(headers[sources[0]].entries.get("config"))
+    tokens = TextTokens(rows, given.get("gpt_start_text_token"), given.get("gpt_stop_text_token"))
+    return {index: tokens for index in range(len(headers)) if index not in sources}
 
 
 def _fits(header: Header, vocabulary: OutputVocabulary, has_rows: bool) -> bool:

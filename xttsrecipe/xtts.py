@@ -92,6 +92,16 @@ GROUPS: Mapping[str, Component] = {
 # What ``@name`` stands for in a pattern, leaves first.
 COMPONENTS: Mapping[str, tuple[str, ...]] = {name: part.patterns for name, part in {**LEAVES, **GROUPS}.items()}
 
+# Fields of config.model_args that are a size of a tensor: key, dimension, and how much larger the tensor is (start,
+# stop and conditioning have positions too).
+_SIZES = {
+    "gpt_n_model_channels": ("gpt.final_norm.weight", 0, 0),
+    "gpt_num_audio_tokens": ("gpt.mel_embedding.weight", 0, 0),
+    "gpt_max_text_tokens": ("gpt.text_pos_embedding.emb.weight", 0, 2),
+    "gpt_max_audio_tokens": ("gpt.mel_pos_embedding.emb.weight", 0, 3),
+    "decoder_input_dim": ("hifigan_decoder.waveform_decoder.conv_pre.weight", 1, 0),
+    "d_vector_dim": ("hifigan_decoder.waveform_decoder.cond_layer.weight", 1, 0),
+}
 _LAYER = re.compile(r"gpt\.gpt\.h\.(\d+)\.")
 
 # Fields of config.model_args on which the network's shapes or arithmetic depend. The text token counts are not among
@@ -279,15 +289,10 @@ def model_arguments(config: Any) -> Mapping[str, Any]:
 def size_misfits(config: Any, specs: Mapping[str, TensorSpec]) -> list[str]:
     """Where a config says other sizes than the tensors (by canonical key) have, in words."""
     layers = [int(match[1]) for key in specs if (match := _LAYER.match(key))]
-    rows = {
-        field: specs[key].rows
-        for field, key in (
-            ("gpt_n_model_channels", "gpt.final_norm.weight"),
-            ("gpt_num_audio_tokens", "gpt.mel_embedding.weight"),
-        )
-        if key in specs
-    }
-    found = rows | ({"gpt_layers": max(layers) + 1} if layers else {})
+    found = {"gpt_layers": max(layers) + 1} if layers else {}
+    for field, (key, dimension, more) in _SIZES.items():
+        if key in specs and len(specs[key].shape) > dimension:
+            found[field] = specs[key].shape[dimension] - more
     said = model_arguments(config)
     return [
         f"model_args.{field} is {said[field]!r}, the tensors have {size}"

@@ -68,9 +68,9 @@ def test_the_model_is_found_by_its_exact_name_only(tmp_path: Path) -> None:
     assert problem.hint == "name a file in it: MODEL.pth"
 
 
-def test_where_there_are_companions_only_they_are_named_as_a_last_resort(tmp_path: Path) -> None:
+def test_companions_are_not_taken_for_models(tmp_path: Path) -> None:
     problem = refusal(voice(tmp_path / "news", without=["model.pth"]))
-    assert problem.hint == "name a file in it: dvae.pth, mel_stats.pth, speakers_xtts.pth"
+    assert problem.hint == "name a .pth or .safetensors file"
 
 
 def test_a_model_that_cannot_be_read_is_named_and_no_other_stands_in(tmp_path: Path) -> None:

@@ -184,11 +184,19 @@ def test_the_output_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o640
 
 
-def test_two_writers_of_one_file_do_not_disturb_each_other(tmp_path: Path) -> None:
-    with atomic_output(tmp_path / "out") as first:
-        first.write(b"first")
-        write(tmp_path / "out", b"second")
-    assert folder_bytes(tmp_path) == {"out": b"first"}
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_of_two_writers_of_one_file_the_one_that_is_done_first_wins(old: bytes | None, tmp_path: Path) -> None:
+    if old is not None:
+        (tmp_path / "out").write_bytes(old)
+
+    def slower() -> None:
+        with atomic_output(tmp_path / "out") as file:
+            file.write(b"slower")
+            write(tmp_path / "out", b"faster")
+
+    with pytest.raises(OutputError, match="is not replaced: it was written or changed since the run began"):
+        slower()
+    assert folder_bytes(tmp_path) == {"out": b"faster"}
 
 
 def test_a_kill_leaves_the_old_output(tmp_path: Path) -> None:

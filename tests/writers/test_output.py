@@ -229,13 +229,30 @@ def test_a_folder_that_someone_made_meanwhile_is_not_replaced(tmp_path: Path) ->
     assert folder_bytes(tmp_path) == {"out": None, "out/vocab.json": b"old"}
 
 
-def test_two_writers_of_one_folder_do_not_disturb_each_other(tmp_path: Path) -> None:
+def test_of_two_writers_of_one_folder_the_one_that_is_done_first_wins(tmp_path: Path, either_way: str) -> None:
     write(tmp_path / "out")
-    with atomic_directory(tmp_path / "out") as first:
-        with new_file(first / "model.pth", first) as file:
-            file.write(b"first")
-        write(tmp_path / "out")
-    assert folder_bytes(tmp_path) == {"out": None, "out/model.pth": b"first"}
+
+    def slower() -> None:
+        with atomic_directory(tmp_path / "out") as folder:
+            with new_file(folder / "model.pth", folder) as file:
+                file.write(b"slower")
+            write(tmp_path / "out")
+
+    with pytest.raises(OutputError, match="came into it, went or changed"):
+        slower()
+    assert folder_bytes(tmp_path) == {"out": None, "out/model.pth": b"new"}
+
+
+def test_a_folder_in_which_a_file_changed_meanwhile_is_not_replaced(tmp_path: Path, either_way: str) -> None:
+    target = old_folder(tmp_path)
+
+    def meanwhile() -> None:
+        with atomic_directory(target):
+            (target / "vocab.json").write_bytes(b"mine")
+
+    with pytest.raises(OutputError, match="came into it, went or changed"):
+        meanwhile()
+    assert folder_bytes(tmp_path) == {"out": None, "out/vocab.json": b"mine"}
 
 
 @pytest.mark.parametrize("name", ["a" * 255, "声" * 85])

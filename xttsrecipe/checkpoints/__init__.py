@@ -64,7 +64,7 @@ def _open_directory(path: Path) -> Header:
     if CONFIG_FILE not in companions:
         return header
     config = model_directory.read_config(companions[CONFIG_FILE].path)
-    return replace(header, entries={**header.entries, "config": config})
+    return replace(header, entries={**header.entries, "config": config}, own_config=header.entries.get("config"))
 
 
 def _open_file(path: Path) -> Header:

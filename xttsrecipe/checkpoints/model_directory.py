@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import os
 import stat
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError, Location, Problem
 from ..specs import CompanionFile, FileStamp
-from ..xtts import COMPANION_FILES, MEL_STATS_FILE, MODEL_FILES, OUTPUT_FILES
+from ..xtts import COMPANION_FILES, MODEL_FILES, OUTPUT_FILES
+from .content_digest import content_digest
 from .plain import to_plain
 from .records import MalformedPickleError
 
@@ -26,7 +26,7 @@ def find_model(directory: Path) -> Path:
         if name in entries:
             return directory / name
     inside = sorted(name for name in entries if name.endswith((".pth", ".pt", ".safetensors")))
-    inside = [name for name in inside if name not in COMPANION_FILES] or inside
+    inside = [name for name in inside if name not in COMPANION_FILES]
     hint = f"name a file in it: {', '.join(inside[:5])}" if inside else "name a .pth or .safetensors file"
     raise CheckpointError(
         Problem(
@@ -50,12 +50,11 @@ def companions(directory: Path) -> Mapping[str, CompanionFile]:
             continue
         try:
             status = path.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise _refused(path, "is no file")
+            found[name] = CompanionFile(path, FileStamp.of(status), content_digest(path))
         except OSError as error:
             raise _refused(path, f"cannot be read: {error.strerror or error}") from error
-        if not stat.S_ISREG(status.st_mode):
-            raise _refused(path, "is no file")
-        content = _stored_data(path) if name == MEL_STATS_FILE else None
-        found[name] = CompanionFile(path, FileStamp.of(status), content)
     return found
 
 
@@ -66,15 +65,6 @@ def foreign_entries(directory: Path) -> list[str]:
         for entry in directory.iterdir()
         if entry.name not in OUTPUT_FILES or entry.is_symlink() or not entry.is_file()
     )
-
-
-def _stored_data(path: Path) -> tuple[int, ...] | None:
-    """Equal for files of equal tensors: the checksums of a torch zip's data, whatever its root is called."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return tuple(info.CRC for info in archive.infolist() if "/data/" in info.filename)
-    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError):
-        return None
 
 
 def read_config(path: Path) -> Mapping[str, Any]:

@@ -1,7 +1,8 @@
 """Reads and checks a vocab.json.
 
-Refuses what the XTTS client cannot load, by the place where it fails, and what it would take otherwise than a person
-who reads the file. Never changes anything.
+Of tokens and merges it refuses what the XTTS client cannot load, by the place where it fails, and what it would take
+otherwise than a person who reads the file. Of all else in it (normalizer, pre_tokenizer, …) only that it is JSON is
+checked. Never changes anything.
 """
 
 from __future__ import annotations

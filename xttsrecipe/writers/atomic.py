@@ -18,6 +18,7 @@ from typing import BinaryIO
 
 from ..checkpoints.model_directory import foreign_entries
 from ..errors import Location, OutputError, Problem
+from ..specs import FileStamp
 from ..xtts import OUTPUT_FILES
 from .exchange import exchange
 
@@ -28,7 +29,7 @@ def atomic_output(target: Path) -> Iterator[BinaryIO]:
 
     Missing folders on the way to it are made, and removed again if the block fails. A symbolic link is followed:
     the file it points to is replaced. Permissions of a file that is replaced are kept. Raises OutputError where the
-    system refuses.
+    system refuses, or somebody else wrote the file meanwhile.
     """
     with atomic_outputs([target]) as (file,):
         yield file
@@ -38,13 +39,23 @@ def atomic_output(target: Path) -> Iterator[BinaryIO]:
 def atomic_outputs(targets: Sequence[Path]) -> Iterator[list[BinaryIO]]:
     """Several files as ``atomic_output``: all are whole and on the disk before the first takes its place."""
     targets = [Path(os.path.realpath(target)) for target in targets]
+    before = [_stamp(target) for target in targets]
     with ExitStack() as places:
         pairs = [(places.enter_context(_becoming(target)), target) for target in targets]
         with ExitStack() as open_files:
             yield [open_files.enter_context(new_file(temporary, target, target)) for temporary, target in pairs]
+        for target, stamp in zip(targets, before, strict=True):
+            if _stamp(target) != stamp:
+                raise _not_replaced(target, "it was written or changed since the run began")
         for temporary, target in pairs:
             with writing(target):
                 temporary.replace(target)
+
+
+def _stamp(target: Path) -> FileStamp | None:
+    with contextlib.suppress(OSError):  # nothing is there; or what makes the run fail by itself
+        return FileStamp.of(target.stat())
+    return None
 
 
 @contextlib.contextmanager
@@ -52,36 +63,36 @@ def atomic_directory(target: Path) -> Iterator[Path]:
     """A new folder that becomes ``target`` when the block ends without an exception; the old one is then removed.
 
     Otherwise as ``atomic_output``. Files are to be made in it with ``new_file``. Raises OutputError too where the old
-    folder holds what does not belong to a model directory, or files came into it, or went, while the block was at work.
+    folder holds what does not belong to a model directory, or anything in it changed while the block was at work.
     """
     target = Path(os.path.realpath(target))
-    names = _names_in(target)
+    before = _stamps_in(target)
     with _becoming(target) as temporary:
         with writing(target):
             temporary.mkdir()
         _keep_permissions(temporary, target)
         yield temporary
         _sync_folder(temporary)
-        if _names_in(target) != names:
-            raise _not_replaced(target, "files came into it, or went, since the run began")
+        if _stamps_in(target) != before:
+            raise _not_replaced(target, "files came into it, went or changed since the run began")
         with writing(target):
             _put_in_place(temporary, target)
 
 
-def _names_in(folder: Path) -> set[str]:
-    """What lies in a folder that may be replaced; nothing where there is none."""
+def _stamps_in(folder: Path) -> dict[str, FileStamp]:
+    """What lies in a folder that may be replaced, by name; nothing where there is none."""
     with writing(folder):
         try:
             if foreign_entries(folder):
                 raise _not_replaced(folder, "it holds what does not belong to a model directory")
-            return set(os.listdir(folder))  # noqa: PTH208 # names are all that is wanted
+            return {entry.name: FileStamp.of(entry.stat()) for entry in folder.iterdir()}
         except FileNotFoundError:
-            return set()
+            return {}
 
 
-def _not_replaced(folder: Path, why: str) -> OutputError:
+def _not_replaced(target: Path, why: str) -> OutputError:
     hint = "see whether that is wanted, then run again"
-    return OutputError(Problem(f"is not replaced: {why}", Location(str(folder)), hint=hint))
+    return OutputError(Problem(f"is not replaced: {why}", Location(str(target)), hint=hint))
 
 
 def _put_in_place(new: Path, target: Path) -> None:

@@ -45,8 +45,6 @@ def _fill(companion: Companion, file: BinaryIO, target: Path) -> None:
     for block in blocks:
         with writing(target):
             file.write(block)
-    with writing(target):
-        file.flush()  # the model is written last, by which it is told later what was changed since
 
 
 def _blocks(source: CompanionFile) -> Iterator[bytes]:
