@@ -527,3 +527,18 @@ def test_extended_vocabularies_that_are_not_known_are_warned_of(tmp_path: Path) 
     assert warning.startswith("the vocabulary of a and b was extended, and is not known: rows of the text tensors")
     rule = {TEXT_ROWS_PATTERN: "from a"}
     assert plan_of(tmp_path, checkpoints, "out.pth", overrides=rule).warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("top", "differ"),
+    [({"normalizer": {"type": "NFKC"}}, True), ({"added_tokens": []}, True), ({"padding": None}, False)],
+)
+def test_vocabularies_of_equal_tokens_may_differ_in_other_ways(
+    top: dict[str, Any], differ: bool, tmp_path: Path
+) -> None:
+    checkpoints = equal_voices(tmp_path, "a", "b")
+    write_vocabulary(tmp_path / "b/vocab.json", NEWS, **top)
+    warnings = of_kind(plan_of(tmp_path, checkpoints), "differ")
+    assert warnings == (["the vocab.json of a and b differ: the output has that of a"] if differ else [])
+    plan = plan_of(tmp_path, checkpoints, "out.pth")
+    assert [companion.name for companion in plan.companions] == (["out.vocab.json"] if differ else [])

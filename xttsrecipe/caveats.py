@@ -13,7 +13,7 @@ from .errors import listed
 from .recipe import Recipe
 from .specs import Header
 from .steps import Step
-from .text_rows import OutputVocabulary
+from .text_rows import OutputVocabulary, vocabularies_differ
 from .xtts import MEL_STATS_FILE, SPEAKERS_FILE, TEXT_ROWS, VOCABULARY_FILE, has_dvae, is_listening
 
 
@@ -113,17 +113,16 @@ def _directory(
 def _differing_vocabularies(
     names: Sequence[str], headers: Sequence[Header], vocabulary: OutputVocabulary | None
 ) -> Iterator[str]:
-    known = [(name, header.vocabulary) for name, header in zip(names, headers, strict=True) if header.vocabulary]
-    said = [(found.tokens, found.merges) for _, found in known]
-    if vocabulary is None or said.count(said[0]) == len(said):
+    if vocabulary is None or not vocabularies_differ(headers):
         return
+    known = [name for name, header in zip(names, headers, strict=True) if header.vocabulary]
     if vocabulary.by_token:
         what = "tokens are merged by their text"
     elif vocabulary.owner is None:
         what = "the output has the merges of all"
     else:
         what = f"the output has that of {names[vocabulary.owner]}"
-    yield f"the {VOCABULARY_FILE} of {listed([name for name, _ in known])} differ: {what}"
+    yield f"the {VOCABULARY_FILE} of {listed(known)} differ: {what}"
 
 
 def _differing_mel_stats(headers: Sequence[Header]) -> list[int]:

@@ -17,7 +17,7 @@ from .metadata import OutputMetadata
 from .recipe import Recipe
 from .specs import CompanionFile, Header, TensorSpec
 from .steps import Step
-from .text_rows import OutputVocabulary
+from .text_rows import OutputVocabulary, vocabularies_differ
 from .text_tokens import TextTokens, with_text_tokens
 from .xtts import CONFIG_FILE, TEXT_ROWS, VOCABULARY_FILE, size_misfits
 
@@ -59,7 +59,7 @@ def plan_companions(
     """The files that go with the output, and what is missing for them; ``tokens`` as in ``text_tokens``."""
     names = recipe.source_names
     if not recipe.output.is_directory:
-        if vocabulary and _is_needed(vocabulary, headers):
+        if vocabulary and vocabularies_differ(headers):
             yield _vocabulary_file(vocabulary_name(recipe.output.path), names, vocabulary)
         return
     giver = giver_of(recipe, headers)
@@ -77,12 +77,6 @@ def plan_companions(
         for name, file in headers[giver].companions.items():
             if name not in (CONFIG_FILE, VOCABULARY_FILE):
                 yield Companion(name, f"of {names[giver]}", file)
-
-
-def _is_needed(vocabulary: OutputVocabulary, headers: Sequence[Header]) -> bool:
-    """Whether it must be said beside a file which vocabulary the model has: a merged one, or one of several."""
-    said = [(known.tokens, known.merges) for header in headers if (known := header.vocabulary)]
-    return vocabulary.owner is None or said.count(said[0]) < len(said)
 
 
 def vocabulary_name(output: Path) -> str:

@@ -13,7 +13,7 @@ from .errors import Problem, listed
 from .recipe import Recipe
 from .segments import CancellingWeightsError, Run, Segment, by_rows, runs_of
 from .specs import Header, TensorSpec, Vocabulary
-from .vocabulary import MergedVocabulary, merge_vocabularies
+from .vocabulary import MergedVocabulary, differ, merge_vocabularies
 from .xtts import TEXT_ROWS, TEXT_ROWS_PATTERN, VOCABULARY_FILE
 
 
@@ -34,6 +34,11 @@ class OutputVocabulary:
     def by_token(self) -> bool:
         """Whether rows of the same token lie in different places, so that they are merged by ``runs``."""
         return bool(self.runs)
+
+
+def vocabularies_differ(headers: Iterable[Header]) -> bool:
+    """Whether those vocabularies that are known differ in anything that they mean."""
+    return differ([header.vocabulary for header in headers if header.vocabulary])
 
 
 class TextRows:

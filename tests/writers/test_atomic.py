@@ -1,17 +1,26 @@
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from tests.merging import folder_bytes
 from xttsrecipe.errors import OutputError
-from xttsrecipe.writers.atomic import atomic_output, writing
+from xttsrecipe.writers.atomic import atomic_outputs, writing
+
+
+@contextlib.contextmanager
+def atomic_output(target: Path) -> Iterator[BinaryIO]:
+    with atomic_outputs([target]) as (file,):
+        yield file
 
 
 def write(target: Path, data: bytes = b"new") -> None:
@@ -202,8 +211,8 @@ def test_of_two_writers_of_one_file_the_one_that_is_done_first_wins(old: bytes |
 def test_a_kill_leaves_the_old_output(tmp_path: Path) -> None:
     (tmp_path / "out").write_bytes(b"old")
     script = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom xttsrecipe.writers.atomic import atomic_output\n"
-        "with atomic_output(Path(sys.argv[1])) as file:\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom xttsrecipe.writers.atomic import atomic_outputs\n"
+        "with atomic_outputs([Path(sys.argv[1])]) as (file,):\n"
         "    file.write(b'half')\n    os.kill(os.getpid(), signal.SIGKILL)"
     )
     assert subprocess.run([sys.executable, "-c", script, tmp_path / "out"], check=False).returncode == -9

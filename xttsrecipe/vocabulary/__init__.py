@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from .merging import Conflict, MergedVocabulary, merge_vocabularies
+from .merging import Conflict, MergedVocabulary, differ, merge_vocabularies
 from .reading import read_vocabulary
 
 __all__ = [
     "Conflict",
     "MergedVocabulary",
+    "differ",
     "merge_vocabularies",
     "read_vocabulary",
     "special_ids",

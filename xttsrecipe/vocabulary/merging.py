@@ -91,6 +91,17 @@ def merge_vocabularies(vocabularies: Sequence[Vocabulary], order: int = 0) -> Me
     )
 
 
+def differ(vocabularies: Sequence[Vocabulary]) -> bool:
+    """Whether vocabularies differ in tokens, merges, added tokens or settings; not in how their files are written."""
+    said = [(its.tokens, its.merges, {entry["content"] for entry in _added(its)}) for its in vocabularies]
+    return any(other != said[0] for other in said) or bool(_differing(vocabularies))
+
+
+def _added(vocabulary: Vocabulary) -> Sequence[Mapping[str, Any]]:
+    added: Sequence[Mapping[str, Any]] = vocabulary.data.get("added_tokens", ())
+    return added
+
+
 def _check_prefixes(first: Vocabulary, others: Iterable[Vocabulary]) -> None:
     mine = prefix_of(first.data["model"])
     for other in others:
@@ -108,10 +119,10 @@ def _check_prefixes(first: Vocabulary, others: Iterable[Vocabulary]) -> None:
 
 def _new_added(first: Vocabulary, others: Iterable[Vocabulary]) -> list[dict[str, Any]]:
     """The entries of added tokens that ``first`` has not among its own, each as the first source has it."""
-    known = {"", *(entry["content"] for entry in first.data.get("added_tokens", ()))}
+    known = {"", *(entry["content"] for entry in _added(first))}
     new: list[dict[str, Any]] = []
     for other in others:
-        its = [entry for entry in other.data.get("added_tokens", ()) if entry["content"] not in known]
+        its = [dict(entry) for entry in _added(other) if entry["content"] not in known]
         new += its
         known.update(entry["content"] for entry in its)
     return new
@@ -122,10 +133,7 @@ def _written(
 ) -> bytes:
     """The vocab.json. Every token stands in model.vocab, added ones too: only there the client minds ids."""
     model = first.data["model"]
-    added = [
-        {**entry, "id": tokens.get(entry["content"], entry["id"])}
-        for entry in (*first.data.get("added_tokens", ()), *new_added)
-    ]
+    added = [{**entry, "id": tokens.get(entry["content"], entry["id"])} for entry in (*_added(first), *new_added)]
     merges = _written_merges(model["merges"], list(new_merges), first.merges)
     data = {**first.data, "added_tokens": added, "model": {**model, "vocab": tokens, "merges": merges}}
     return (json.dumps(data, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode("utf-8")
@@ -176,7 +184,7 @@ def _joined_from(vocabulary: Vocabulary) -> dict[str | None, tuple[Pair, ...]]:
     return pairs
 
 
-def _differing(vocabularies: Iterable[Vocabulary]) -> tuple[str, ...]:
+def _differing(vocabularies: Sequence[Vocabulary]) -> tuple[str, ...]:
     settings = [_settings(vocabulary.data) for vocabulary in vocabularies]
     names = sorted(set().union(*settings))
     return tuple(name for name in names if any(its.get(name) != settings[0].get(name) for its in settings))

@@ -24,20 +24,13 @@ from .exchange import exchange
 
 
 @contextlib.contextmanager
-def atomic_output(target: Path) -> Iterator[BinaryIO]:
-    """A new file, open for reading and writing, that becomes ``target`` when the block ends without an exception.
-
-    Missing folders on the way to it are made, and removed again if the block fails. A symbolic link is followed:
-    the file it points to is replaced. Permissions of a file that is replaced are kept. Raises OutputError where the
-    system refuses, or somebody else wrote the file meanwhile.
-    """
-    with atomic_outputs([target]) as (file,):
-        yield file
-
-
-@contextlib.contextmanager
 def atomic_outputs(targets: Sequence[Path]) -> Iterator[list[BinaryIO]]:
-    """Several files as ``atomic_output``: all are whole and on the disk before the first takes its place."""
+    """New files, open for reading and writing, that become ``targets`` when the block ends without an exception.
+
+    All are whole and on the disk before the first takes its place. Missing folders on the way are made, and removed
+    again if the block fails. A symbolic link is followed: the file it points to is replaced. Permissions of a file that
+    is replaced are kept. Raises OutputError where the system refuses, or somebody else wrote a target meanwhile.
+    """
     targets = [Path(os.path.realpath(target)) for target in targets]
     before = [_stamp(target) for target in targets]
     with ExitStack() as places:
@@ -62,7 +55,7 @@ def _stamp(target: Path) -> FileStamp | None:
 def atomic_directory(target: Path) -> Iterator[Path]:
     """A new folder that becomes ``target`` when the block ends without an exception; the old one is then removed.
 
-    Otherwise as ``atomic_output``. Files are to be made in it with ``new_file``. Raises OutputError too where the old
+    Otherwise as ``atomic_outputs``. Files are to be made in it with ``new_file``. Raises OutputError too where the old
     folder holds what does not belong to a model directory, or anything in it changed while the block was at work.
     """
     target = Path(os.path.realpath(target))
