@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -224,6 +225,26 @@ def voices(tmp_path: Path) -> Plan:
 
 def into(folder: Path, output: str, **checkpoints: str) -> Plan:
     return make_plan(recipe_of(folder, checkpoints or {"news": "news", "audiobook": "audiobook"}, output))
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_the_folder_that_one_stands_in_is_not_replaced(
+    force: bool, voices: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(voices)
+    monkeypatch.chdir(tmp_path / "out")
+    assert refusal(tmp_path, voices, force) == "is the folder that you stand in"
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_folder_where_a_disk_is_mounted_is_not_replaced(force: bool, voices: Plan, tmp_path: Path) -> None:
+    """/proc is one everywhere that there is one."""
+    proc = Path("/proc")
+    if not proc.is_mount():
+        pytest.skip("nothing is mounted at /proc here")
+    plan = replace(voices, recipe=replace(voices.recipe, output=replace(voices.recipe.output, path=proc)))
+    found = next(output_problems(plan, force))
+    assert found.what == "is where a disk is mounted, which cannot be replaced as a whole"
 
 
 @pytest.mark.parametrize("make", [lambda path: None, Path.mkdir], ids=["not there", "empty"])

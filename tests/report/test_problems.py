@@ -76,3 +76,11 @@ def test_paths_below_the_current_folder_are_shown_without_it(tmp_path: Path, mon
     assert relative(tmp_path.parent / "news.pth") == str(tmp_path.parent / "news.pth")
     assert relative(Path("news.pth")) == "news.pth"
     assert relative(tmp_path / "new\ns.pth") == "new\\ns.pth"
+
+
+def test_a_path_is_whole_where_the_readers_folder_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert relative(tmp_path / "out.pth") == str(tmp_path / "out.pth")
+    monkeypatch.chdir(tmp_path)

@@ -48,7 +48,7 @@ def relative(path: Path) -> str:
     """A path as short as the reader's place allows, fit to print."""
     try:
         return printable(str(path.relative_to(Path.cwd())))
-    except ValueError:
+    except (ValueError, OSError):  # elsewhere; or the reader's folder is gone
         return printable(str(path))
 
 
