@@ -16,7 +16,7 @@ from tests.voices import two_voices, voice
 from xttsrecipe.api import make_plan, run
 from xttsrecipe.errors import CheckpointError, OutputError, XttsRecipeError
 from xttsrecipe.plan import Plan
-from xttsrecipe.preflight import check, is_ours, output_problems
+from xttsrecipe.preflight import check, output_problems, provenance_of
 
 STATES = [{"x": torch.zeros(3)}, {"x": torch.ones(3)}]
 
@@ -63,7 +63,7 @@ def test_a_foreign_output_is_replaced_with_force_only(make: Callable[[Path], Non
     make(tmp_path / "out.pth")
     assert refusal(tmp_path, plan) == "exists and was not made by xttsrecipe: it is not replaced"
     run(plan, force=True)
-    assert is_ours(tmp_path / "out.pth")
+    assert provenance_of(tmp_path / "out.pth") is not None
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors"])
@@ -77,11 +77,11 @@ def test_our_own_output_is_replaced(suffix: str, plan: Plan, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("provenance", ["text", 7, None, ["list"]])
 def test_an_entry_of_our_name_alone_does_not_make_a_file_ours(provenance: object, tmp_path: Path) -> None:
-    assert not is_ours(save(tmp_path / "other.pth", STATES[0], xttsrecipe=provenance))
+    assert provenance_of(save(tmp_path / "other.pth", STATES[0], xttsrecipe=provenance)) is None
 
 
 def test_what_is_not_there_is_not_ours(tmp_path: Path) -> None:
-    assert not is_ours(tmp_path / "nothing.pth")
+    assert provenance_of(tmp_path / "nothing.pth") is None
 
 
 def by_path(source: Path, output: Path) -> None:
@@ -253,7 +253,7 @@ def test_a_directory_that_is_new_or_empty_is_written(
 ) -> None:
     make(tmp_path / "out")
     run(voices)
-    assert is_ours(tmp_path / "out/model.pth")
+    assert provenance_of(tmp_path / "out/model.pth") is not None
 
 
 def test_our_own_directory_is_replaced(voices: Plan, tmp_path: Path) -> None:
@@ -268,7 +268,7 @@ def test_a_foreign_model_directory_is_replaced_with_force_only(voices: Plan, tmp
     voice(tmp_path / "out", seed=9)
     assert refusal(tmp_path, voices).startswith("exists and was not made by xttsrecipe")
     run(voices, force=True)
-    assert is_ours(tmp_path / "out/model.pth")
+    assert provenance_of(tmp_path / "out/model.pth") is not None
 
 
 def test_companions_without_a_model_of_ours_are_foreign(voices: Plan, tmp_path: Path) -> None:

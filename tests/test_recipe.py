@@ -9,13 +9,11 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from xttsrecipe.api import load_recipe
-from xttsrecipe.errors import Problem, RecipeError
-from xttsrecipe.recipe import Merge, Method, Recipe, Take
+from xttsrecipe.recipe import Merge, Method, Take
 from xttsrecipe.specs import DType
 
-from .builders import write_recipe
+from .loading import BASE, load, only_problem, problems
 
-BASE = "checkpoints:\n  news: news.pth\n  audiobook: audiobook.pth\noutput: {path: out.pth}\n"
 OWN_FOLDER = Path(__file__).parent / "recipes"
 SHIPPED = Path(__file__).parent.parent / "recipes"
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,8}", fullmatch=True)
@@ -27,21 +25,6 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "recipes"
     made.mkdir()
     return made
-
-
-def load(folder: Path, text: str, *settings: str) -> Recipe:
-    return load_recipe(write_recipe(folder, text), settings)
-
-
-def problems(folder: Path, text: str, *settings: str) -> tuple[Problem, ...]:
-    with pytest.raises(RecipeError) as caught:
-        load(folder, text, *settings)
-    return caught.value.problems
-
-
-def only_problem(folder: Path, text: str, *settings: str) -> Problem:
-    (problem,) = problems(folder, text, *settings)
-    return problem
 
 
 # --- whole recipes ----------------------------------------------------------------------------------------------

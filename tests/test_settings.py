@@ -11,15 +11,14 @@ from hypothesis import strategies as st
 
 from xttsrecipe.api import load_recipe
 from xttsrecipe.document import join_path
-from xttsrecipe.errors import Problem, RecipeError
-from xttsrecipe.recipe import Merge, Method, Recipe, Take
+from xttsrecipe.errors import RecipeError
+from xttsrecipe.recipe import Merge, Method, Take
 from xttsrecipe.recipe import load_recipe as read_recipe
 from xttsrecipe.settings import output_setting, parse_setting
 from xttsrecipe.specs import DType
 
 from .builders import write_recipe
-
-BASE = "checkpoints:\n  news: news.pth\n  audiobook: audiobook.pth\noutput: {path: out.pth}\n"
+from .loading import BASE, load, only_problem
 
 
 @pytest.fixture
@@ -28,17 +27,6 @@ def folder(tmp_path: Path) -> Path:
     made = tmp_path / "recipes"
     made.mkdir()
     return made
-
-
-def load(folder: Path, text: str, *settings: str) -> Recipe:
-    return load_recipe(write_recipe(folder, text), settings)
-
-
-def only_problem(folder: Path, text: str, *settings: str) -> Problem:
-    with pytest.raises(RecipeError) as caught:
-        load(folder, text, *settings)
-    (problem,) = caught.value.problems
-    return problem
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from .companions import Companion, giver_of
 from .errors import listed
 from .recipe import Recipe
 from .specs import Header
-from .steps import Step
+from .steps import Step, text_step
 from .text_rows import OutputVocabulary, vocabularies_differ
-from .xtts import MEL_STATS_FILE, SPEAKERS_FILE, TEXT_ROWS, VOCABULARY_FILE, has_dvae, is_listening
+from .xtts import MEL_STATS_FILE, SPEAKERS_FILE, VOCABULARY_FILE, has_dvae, is_listening
 
 
 def caveats(
@@ -67,7 +67,8 @@ def _unknown_vocabularies(
             owner = names[vocabulary.known[0]]
             yield f"the vocabulary of {listed(unknown)} is not known: its rows are taken to mean what {owner}'s do"
         return
-    merged = next((step.sources for step in steps if step.key in TEXT_ROWS), ())
+    text = text_step(steps)
+    merged = text.sources if text else ()
     extended = [names[index] for index in merged if "extended" in (headers[index].version or "")]
     if len(merged) > 1 and extended:
         yield (

@@ -16,10 +16,10 @@ from .errors import Problem, listed
 from .metadata import OutputMetadata
 from .recipe import Recipe
 from .specs import CompanionFile, Header, TensorSpec
-from .steps import Step
+from .steps import Step, text_step
 from .text_rows import OutputVocabulary, vocabularies_differ
 from .text_tokens import TextTokens, with_text_tokens
-from .xtts import CONFIG_FILE, TEXT_ROWS, VOCABULARY_FILE, size_misfits
+from .xtts import CONFIG_FILE, VOCABULARY_FILE, size_misfits
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,8 @@ def plan_companions(
     if vocabulary:
         yield _vocabulary_file(VOCABULARY_FILE, names, vocabulary)
     else:
-        owner = names[next((step.sources[0] for step in steps if step.key in TEXT_ROWS), 0)]
+        text = text_step(steps)
+        owner = names[text.sources[0] if text else 0]
         yield Problem(
             f"an output directory needs a {VOCABULARY_FILE}, and that of {owner}, whose text rows it has, is not known",
             recipe.output.where,

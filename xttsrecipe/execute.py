@@ -21,12 +21,13 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="Failed to initialize NumPy", category=UserWarning)
     import torch
 
+from .checkpoints.unchanged import check_unchanged
 from .errors import CheckpointError, Location, Problem
 from .gather import gather
 from .methods import METHODS
 from .plan import Plan, piece_elements
 from .positional import read_at
-from .specs import DType, FileStamp, Header, StoredTensor
+from .specs import DType, Header, StoredTensor
 from .steps import Step
 from .torch_dtypes import torch_dtype
 from .writers import open_output, open_writer, writing
@@ -107,15 +108,7 @@ class _OpenSource:
         os.close(self._descriptor)
 
     def check_unchanged(self) -> None:
-        status = os.fstat(self._descriptor)
-        if FileStamp.of(status) != self._header.stamp:
-            raise CheckpointError(
-                Problem(
-                    "was changed or replaced since the plan was made",
-                    Location(self._path),
-                    hint="wait until whatever writes it is done, then run again",
-                )
-            )
+        check_unchanged(self._descriptor, self._header.stamp, self._header.path)
 
     def read(self, tensor: StoredTensor, position: int, buffer: memoryview) -> None:
         """Fill the buffer from byte ``position`` after the tensor's first element, as the bytes lie in the file."""

@@ -73,7 +73,7 @@ def merge_metadata(
 ) -> OutputMetadata:
     """Config from one source, the largest step and epoch, model_loss as the weighted mean of those that have it.
 
-    ``tokens``: for sources (by index) whose config does not fit the output's text tensors, what does.
+    ``tokens`` as in ``text_tokens``.
     """
     notes: list[str] = []
     entries: dict[str, Any] = {}

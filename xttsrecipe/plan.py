@@ -19,10 +19,10 @@ from .metadata import OutputMetadata, architecture_problems, merge_metadata
 from .recipe import Recipe
 from .rules import deciding_rules, idle_rule_problems
 from .specs import Header, StoredTensor
-from .steps import Step, StepBuilder
+from .steps import Step, StepBuilder, text_step
 from .text_rows import OutputVocabulary
 from .text_tokens import text_tokens
-from .xtts import MODEL_FILES, TEXT_ROWS, TRAINER_PREFIX, generation, has_dvae
+from .xtts import MODEL_FILES, TRAINER_PREFIX, generation, has_dvae
 
 # Tensors are read, merged and written in pieces of so many bytes, in the widest type they pass through: a few fit a
 # processor's cache. With more sources than four the pieces shrink, so that all together stay within four.
@@ -67,6 +67,10 @@ class Plan:
         output = self.recipe.output
         return output.path / MODEL_FILES[0] if output.is_directory else output.path
 
+    def path_of(self, companion: Companion) -> Path:
+        """The file that a companion is written to: beside the model."""
+        return self.model_path.with_name(companion.name)
+
     @property
     def nbytes(self) -> int:
         """Bytes of tensor data in the output."""
@@ -95,7 +99,7 @@ def make_plan(recipe: Recipe, headers: Sequence[Header]) -> Plan:
     problems += _format_problems(recipe, steps)
     if problems:
         raise RecipeError(problems)
-    text = next((step for step in steps if step.key in TEXT_ROWS), None)
+    text = text_step(steps)
     tokens = text_tokens(headers, text.sources, text.spec.rows, vocabulary) if text else {}
     metadata = merge_metadata(recipe, headers, layout, tokens)
     planned = list(plan_companions(recipe, headers, steps, metadata, vocabulary, tokens))

@@ -16,7 +16,6 @@ from .checkpoints.model_directory import foreign_entries
 from .errors import CheckpointError, Location, OutputError, Problem, listed
 from .metadata import PROVENANCE
 from .plan import Plan
-from .xtts import MODEL_FILES
 
 _READ_BYTES = 1 << 20
 
@@ -33,7 +32,7 @@ def check(plan: Plan, force: bool = False) -> None:
 
 
 def output_problems(plan: Plan, force: bool = False) -> Iterator[Problem]:
-    """Why this plan's output must not be written; reads headers only."""
+    """Why this plan's output must not be written; reads headers, and what lies beside an old output."""
     output = plan.recipe.output.path
     try:
         yield from _refusals(plan, force)
@@ -60,16 +59,16 @@ def _refusals(plan: Plan, force: bool) -> Iterator[Problem]:
             )
             return
     if plan.recipe.output.is_directory:
-        yield from _directory_refusals(output, force)
+        yield from _directory_refusals(plan, force)
     else:
-        yield from _file_refusals(plan, output, force)
+        yield from _file_refusals(plan, force)
 
 
 def _replaced_files(plan: Plan) -> list[Path]:
     """The files that a run would replace or remove: with a directory, everything in it."""
     output = plan.recipe.output.path
     if not plan.recipe.output.is_directory:
-        return [output, *(output.with_name(companion.name) for companion in plan.companions)]
+        return [output, *map(plan.path_of, plan.companions)]
     return list(output.iterdir()) if output.is_dir() else []
 
 
@@ -84,12 +83,13 @@ def _inputs(plan: Plan) -> Iterator[tuple[str, Path]]:
     yield "the recipe", plan.recipe.file
 
 
-def _file_refusals(plan: Plan, output: Path, force: bool) -> Iterator[Problem]:
+def _file_refusals(plan: Plan, force: bool) -> Iterator[Problem]:
+    output = plan.recipe.output.path
     if output.is_dir():
         hint = f"end it with / to write a model directory, or write to a file in it: {output / 'model.pth'}"
         yield _refused(output, "is a directory", expected="the name of a file", hint=hint)
         return
-    beside = [output.with_name(companion.name) for companion in plan.companions]
+    beside = {plan.path_of(companion): companion for companion in plan.companions}
     for path in beside:
         if path.is_dir():
             hint = "move it away, choose another output.path, or another place with -o"
@@ -99,12 +99,12 @@ def _file_refusals(plan: Plan, output: Path, force: bool) -> Iterator[Problem]:
     existing = _exists(output)
     if force:
         return
-    if existing and not is_ours(output):
+    made = provenance_of(output)
+    if existing and made is None:
         yield _foreign(output)
         return
-    new = {output.with_name(companion.name): companion.digest for companion in plan.companions}
-    others = [path for path, digest in new.items() if _exists(path) and content_digest(path) != digest]
-    changed = _not_as_written(output, others)
+    others = [path for path, new in beside.items() if _exists(path) and content_digest(path) != new.digest]
+    changed = _not_as_written(made or {}, others)
     if changed:
         yield _refused(
             output.with_name(changed[0]),
@@ -113,7 +113,8 @@ def _file_refusals(plan: Plan, output: Path, force: bool) -> Iterator[Problem]:
         )
 
 
-def _directory_refusals(output: Path, force: bool) -> Iterator[Problem]:
+def _directory_refusals(plan: Plan, force: bool) -> Iterator[Problem]:
+    output = plan.recipe.output.path
     if not _exists(output):
         return
     if not output.is_dir():
@@ -135,24 +136,25 @@ def _directory_refusals(output: Path, force: bool) -> Iterator[Problem]:
             found=", ".join(other[:5]),
             hint="move these away, choose another output.path, or another place with -o",
         )
-    elif force or not any(output.iterdir()):
         return
-    elif not is_ours(output / MODEL_FILES[0]):
+    if force or not any(output.iterdir()):
+        return
+    made = provenance_of(plan.model_path)
+    if made is None:
         yield _foreign(output)
-    else:
-        model = output / MODEL_FILES[0]
-        changed = _not_as_written(model, (path for path in output.iterdir() if path != model))
-        if changed:
-            yield _refused(
-                output,
-                f"holds {listed(changed)} other than xttsrecipe wrote: it is not replaced, as that may be your work",
-                hint="copy what you want to keep, then replace the directory with --force",
-            )
+        return
+    changed = _not_as_written(made, (path for path in output.iterdir() if path != plan.model_path))
+    if changed:
+        yield _refused(
+            output,
+            f"holds {listed(changed)} other than xttsrecipe wrote: it is not replaced, as that may be your work",
+            hint="copy what you want to keep, then replace the directory with --force",
+        )
 
 
-def _not_as_written(model: Path, beside: Iterable[Path]) -> list[str]:
-    """Those files beside a model that do not hold what was written with it: new speaker latents, say."""
-    files = (_provenance(model) or {}).get("files")
+def _not_as_written(made: Mapping[str, Any], beside: Iterable[Path]) -> list[str]:
+    """Those files beside a model that do not hold what was written with it, by its provenance: new latents, say."""
+    files = made.get("files")
     digests = files if isinstance(files, dict) else {}
     return sorted(path.name for path in beside if digests.get(path.name) != content_digest(path))
 
@@ -174,12 +176,8 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def is_ours(path: Path) -> bool:
-    """Whether a file is a checkpoint whose provenance says that xttsrecipe made it."""
-    return _provenance(path) is not None
-
-
-def _provenance(path: Path) -> Mapping[str, Any] | None:
+def provenance_of(path: Path) -> Mapping[str, Any] | None:
+    """What a checkpoint says of how xttsrecipe made it; None where it did not, and where there is no checkpoint."""
     try:
         made = open_checkpoint(path).entries.get(PROVENANCE)
     except CheckpointError:

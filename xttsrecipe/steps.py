@@ -7,7 +7,7 @@ rule settles them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .errors import Problem, listed
@@ -47,6 +47,12 @@ class Step:
 
 
 _UNEQUAL = "of unequal shape"
+
+
+def text_step(steps: Iterable[Step]) -> Step | None:
+    """The first of the text tensors' steps, which are decided alike; None where there are none."""
+    return next((step for step in steps if step.key in TEXT_ROWS), None)
+
 
 # The tensor of a key in each source that a decision reads: index of the source, tensor, weight.
 _Weighted = Sequence[tuple[int, StoredTensor, float]]

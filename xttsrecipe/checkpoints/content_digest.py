@@ -28,7 +28,8 @@ def content_digest(path: Path) -> str:
                 if name == "data.pkl" or name.startswith("data/")
             ]
         if kept:
-            return f"{DATA}:{hashlib.sha256(chr(10).join(kept).encode('utf-8', 'replace')).hexdigest()}"
+            text = "\n".join(kept).encode("utf-8", "replace")
+            return f"{DATA}:{hashlib.sha256(text).hexdigest()}"
     except (zipfile.BadZipFile, NotImplementedError, ValueError):
         pass
     with path.open("rb") as file:

@@ -11,7 +11,7 @@ from ..patterns import compile_pattern
 from ..specs import Header, TensorSpec
 from ..xtts import COMPONENTS, GROUPS, LEAVES, Component, component_of, known_tensors
 from .json_text import json_text
-from .layout import amounts, columns
+from .layout import amounts, columns, numbers
 from .plan import version_text
 
 _BUILT_IN = "XTTS-V2 2.0.3"
@@ -103,25 +103,16 @@ def components_json(header: Header | None) -> str:
         "layout": None if header is None else header.layout,
         "version": None if header is None else header.version,
         "components": {
-            name: {"about": part.about, "patterns": part.patterns, **_numbers(_tensors(name, specs))}
+            name: {"about": part.about, "patterns": part.patterns, **numbers(_tensors(name, specs))}
             for name, part in LEAVES.items()
         },
         "groups": {
-            name: {"about": part.about, "components": part.leaves, **_numbers(_tensors(name, specs))}
+            name: {"about": part.about, "components": part.leaves, **numbers(_tensors(name, specs))}
             for name, part in GROUPS.items()
         },
-        "in_no_component": {**_numbers(others.values()), "keys": list(others)},
-        "in_all": _numbers(specs.values()),
+        "in_no_component": {**numbers(others.values()), "keys": list(others)},
+        "in_all": numbers(specs.values()),
     }
     if header is not None:
-        data["training_only"] = _numbers(tensor.spec for tensor in header.training_only.values())
+        data["training_only"] = numbers(tensor.spec for tensor in header.training_only.values())
     return json_text(data)
-
-
-def _numbers(specs: Iterable[TensorSpec]) -> dict[str, int]:
-    specs = list(specs)
-    return {
-        "tensors": len(specs),
-        "parameters": sum(spec.numel for spec in specs),
-        "bytes": sum(spec.nbytes for spec in specs),
-    }

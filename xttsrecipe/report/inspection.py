@@ -12,7 +12,7 @@ from ..patterns import compile_pattern
 from ..specs import Header, StoredTensor, shape_text
 from ..xtts import COMPONENTS, LEAVES, component_of
 from .json_text import json_text
-from .layout import amounts, columns, printable, size_text
+from .layout import amounts, columns, numbers, printable, size_text
 from .plan import loss_text, version_text
 
 _SHOWN_ENTRIES = (*TRAINING, "date")
@@ -173,9 +173,7 @@ def inspection_json(header: Header, pattern: str | None) -> str:
         "header_sha256": header.digest,
         "components": {
             name: {
-                "tensors": len(tensors),
-                "parameters": sum(tensor.spec.numel for tensor in tensors),
-                "bytes": sum(tensor.spec.nbytes for tensor in tensors),
+                **numbers(tensor.spec for tensor in tensors),
                 "dtypes": dict(Counter(str(tensor.spec.dtype) for tensor in tensors)),
             }
             for name, tensors in _grouped(header).items()

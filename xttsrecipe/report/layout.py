@@ -32,6 +32,16 @@ def amounts(specs: Iterable[TensorSpec]) -> list[str]:
     return [str(len(specs)), parameters, size_text(sum(spec.nbytes for spec in specs))]
 
 
+def numbers(specs: Iterable[TensorSpec]) -> dict[str, int]:
+    """The same for machines: tensors, parameters, bytes."""
+    specs = list(specs)
+    return {
+        "tensors": len(specs),
+        "parameters": sum(spec.numel for spec in specs),
+        "bytes": sum(spec.nbytes for spec in specs),
+    }
+
+
 def counted(count: int, noun: str) -> str:
     """``1 tensor``, ``2 tensors``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -11,6 +11,7 @@ from ..recipe import Merge, Source, Take
 from ..specs import Header
 from ..steps import Step
 from .json_text import json_text
+from .layout import numbers
 from .plan import dtype_changes
 from .vocabulary import vocabulary_data
 
@@ -59,9 +60,7 @@ def _rules(plan: Plan) -> list[dict[str, Any]]:
         {
             "pattern": pattern,
             "decision": _decision(plan.recipe.decision_of(pattern), plan.recipe.source_names),
-            "tensors": len(steps),
-            "parameters": sum(step.spec.numel for step in steps),
-            "bytes": sum(step.spec.nbytes for step in steps),
+            **numbers(step.spec for step in steps),
         }
         for pattern, steps in rules_of(plan).items()
     ]
@@ -79,9 +78,7 @@ def _output(plan: Plan) -> dict[str, Any]:
         "path": str(plan.recipe.output.path),
         "format": plan.recipe.output.format,
         "layout": plan.layout,
-        "tensors": len(plan.steps),
-        "parameters": sum(step.spec.numel for step in plan.steps),
-        "bytes": plan.nbytes,
+        **numbers(step.spec for step in plan.steps),
         "disk": plan.disk,
         "directory": plan.recipe.output.is_directory,
         "companions": [

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from ..checkpoints.unchanged import check_unchanged
 from ..companions import Companion
 from ..errors import CheckpointError, Location, Problem
 from ..plan import Plan
-from ..specs import CompanionFile, FileStamp
+from ..specs import CompanionFile
 from .atomic import atomic_directory, atomic_outputs, new_file, writing
 
 _COPY_BYTES = 1 << 20
@@ -28,13 +28,12 @@ def open_output(plan: Plan) -> Iterator[BinaryIO]:
     if plan.recipe.output.is_directory:
         with atomic_directory(target) as folder:
             for companion in plan.companions:
-                with new_file(folder / companion.name, target, target / companion.name) as file:
+                with new_file(folder / companion.name, target, plan.path_of(companion)) as file:
                     _fill(companion, file, target)
             with new_file(folder / plan.model_path.name, target, plan.model_path) as file:
                 yield file
         return
-    beside = [target.with_name(companion.name) for companion in plan.companions]
-    with atomic_outputs([*beside, target]) as (*files, model):
+    with atomic_outputs([*map(plan.path_of, plan.companions), target]) as (*files, model):
         for companion, file in zip(plan.companions, files, strict=True):
             _fill(companion, file, target)
         yield model
@@ -48,13 +47,12 @@ def _fill(companion: Companion, file: BinaryIO, target: Path) -> None:
 
 
 def _blocks(source: CompanionFile) -> Iterator[bytes]:
-    where = Location(str(source.path))
     try:
         with source.path.open("rb") as file:
-            if FileStamp.of(os.fstat(file.fileno())) != source.stamp:
-                hint = "wait until whatever writes it is done, then run again"
-                raise CheckpointError(Problem("was changed or replaced since the plan was made", where, hint=hint))
+            check_unchanged(file.fileno(), source.stamp, source.path)
             while block := file.read(_COPY_BYTES):
                 yield block
     except OSError as error:
-        raise CheckpointError(Problem(f"cannot be read: {error.strerror or error}", where)) from error
+        raise CheckpointError(
+            Problem(f"cannot be read: {error.strerror or error}", Location(str(source.path)))
+        ) from error
