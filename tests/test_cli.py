@@ -30,6 +30,7 @@ from tests.merging import folder_bytes
 from tests.strict_json import strictly
 from tests.voices import two_voices, voice
 from xttsrecipe import api, preflight
+from xttsrecipe.options import RunOptions
 from xttsrecipe.report import inspection
 from xttsrecipe.report.components import components_json, components_text
 from xttsrecipe.report.plan import plan_keys_text, plan_text
@@ -249,7 +250,7 @@ def test_a_bug_in_the_middle_of_a_run_leaves_nothing_behind(folder: Path, monkey
     def broken(*_: object) -> None:
         raise RuntimeError("the flux capacitor is empty")
 
-    monkeypatch.setattr("xttsrecipe.execute._pieces_of", broken)
+    monkeypatch.setattr("xttsrecipe.lanes.Lane.pieces", broken)
     shown = invoke("run", "recipe.yaml")
     assert (shown.code, shown.out) == (3, "")
     assert "RuntimeError: the flux capacitor is empty" in shown.err
@@ -1095,11 +1096,11 @@ def test_an_interrupted_run_into_a_directory_leaves_the_old_one(voices: Path, mo
     assert invoke("run", "recipe.yaml").code == 0
     before = folder_bytes(voices)
 
-    def interrupt(plan: package.plan.Plan, on_bytes: Callable[[int], None]) -> Any:
+    def interrupt(plan: package.plan.Plan, on_bytes: Callable[[int], None], options: RunOptions) -> Any:
         def stop(count: int) -> None:
             raise KeyboardInterrupt
 
-        return original(plan, stop)
+        return original(plan, stop, options)
 
     original = api.execute_plan
     monkeypatch.setattr(api, "execute_plan", interrupt)

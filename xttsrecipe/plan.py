@@ -18,15 +18,20 @@ from .errors import Problem, RecipeError
 from .metadata import OutputMetadata, architecture_problems, merge_metadata
 from .recipe import Recipe
 from .rules import deciding_rules, idle_rule_problems
-from .specs import Header, StoredTensor
-from .steps import Step, StepBuilder, text_step
+from .specs import DType, Header, StoredTensor
+from .steps import Step, StepBuilder, is_elementwise, text_step
 from .text_rows import OutputVocabulary
 from .text_tokens import text_tokens
 from .xtts import MODEL_FILES, TRAINER_PREFIX, generation, has_dvae
 
-# Tensors are read, merged and written in pieces of so many bytes, in the widest type they pass through: a few fit a
-# processor's cache. With more sources than four the pieces shrink, so that all together stay within four.
-CHUNK_BYTES = 1 << 20
+# Tensors are read, merged and written in pieces of so many elements at most, few enough for a processor's cache. What
+# one thread holds of all sources together stays within so many bytes: with many sources the pieces shrink.
+PIECE_ELEMENTS = 1 << 17
+LANE_BYTES = 4 << 20
+# How much of tensors that are held whole may be held at once, unless a single one needs more.
+HELD_BYTES = 16 << 20
+# Threads that the estimate of memory allows for.
+_THREADS = 4
 
 # What is read at once to pick a scattered tensor's elements from: enough for any tensor of XTTS, bounded for others.
 SPAN_BYTES = 16 << 20
@@ -193,19 +198,38 @@ def _carrier(recipe: Recipe, headers: Sequence[Header]) -> int | None:
 
 
 def piece_elements(step: Step) -> int:
-    """How many elements of a tensor are read, merged and written at once."""
-    widest = max(dtype.itemsize for dtype in (*(tensor.spec.dtype for tensor in step.inputs), step.compute))
-    return CHUNK_BYTES // widest * 4 // max(len(step.inputs), 4)
+    """How many elements of a tensor are read, merged and written at once: the same on every machine."""
+    # Two of the widest for what the method makes on its way.
+    bytes_per_element = sum(_bytes_per_element(step)) + 2 * DType.FLOAT64.itemsize
+    fitting = LANE_BYTES // bytes_per_element
+    return min(PIECE_ELEMENTS, 1 << max(fitting.bit_length() - 1, 0))
+
+
+def held_bytes(step: Step) -> int:
+    """Bytes of tensors that must be in memory whole while a step is at work: scattered ones, and all where the method
+    needs them.
+    """
+    scattered = sum(map(_gathered, step.inputs))
+    if is_elementwise(step):
+        return scattered
+    # Three of the computed type for what the method makes on its way.
+    return scattered + step.spec.numel * (sum(_bytes_per_element(step)) + 3 * step.compute.itemsize)
+
+
+def _bytes_per_element(step: Step) -> Iterator[int]:
+    """What an element takes in buffers: as read from each source, as computed with where that is another type, made."""
+    for tensor in step.inputs:
+        yield tensor.spec.dtype.itemsize
+        if tensor.spec.dtype != step.compute:
+            yield step.compute.itemsize
+    yield step.spec.dtype.itemsize
 
 
 def _memory(steps: Sequence[Step], headers: Sequence[Header]) -> int:
-    """Peak resident bytes: what importing takes, buffers for pieces, and tensors that do not lie in one piece."""
-    most_inputs = max((len(step.inputs) for step in steps), default=0)
-    # A piece of each source as read and as computed with, the result, and what single operations make.
-    buffers = (2 * min(most_inputs, 8) + 5) * CHUNK_BYTES
-    scattered = max((sum(map(_gathered, step.inputs)) for step in steps), default=0)
+    """Peak resident bytes: what importing takes, pieces for each thread, and tensors that are held whole."""
+    held = max(map(held_bytes, steps), default=0)
     tensors = sum(len(header.tensors) + len(header.training_only) for header in headers) + len(steps)
-    return _IMPORT_BYTES + buffers + scattered + tensors * _BYTES_PER_TENSOR
+    return _IMPORT_BYTES + _THREADS * LANE_BYTES + max(held, HELD_BYTES if held else 0) + tensors * _BYTES_PER_TENSOR
 
 
 def _disk(steps: Sequence[Step], metadata: OutputMetadata, companions: Sequence[Companion]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 
@@ -24,6 +25,16 @@ def write_at(descriptor: int, data: memoryview, position: int) -> None:
     done = 0
     while done < len(data):
         done += _write_some(descriptor, data[done:], position + done)
+
+
+def start_writeback(descriptor: int, position: int, count: int) -> None:
+    """Have the system begin to write so many bytes at ``position`` to the disk, so that less is left for fsync.
+
+    Only a hint: where there is no such call, nothing happens.
+    """
+    if hasattr(os, "posix_fadvise"):
+        with contextlib.suppress(OSError):
+            os.posix_fadvise(descriptor, position, count, os.POSIX_FADV_DONTNEED)
 
 
 def _read_some(descriptor: int, buffer: memoryview, position: int) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .errors import Problem, listed
+from .methods import METHODS
 from .recipe import Merge, Recipe, Rule, Take
 from .segments import Segment, whole
 from .specs import DType, Header, StoredTensor, TensorSpec, shape_text, widest
@@ -25,7 +26,7 @@ class Step:
     ``key``: canonical; ``name``: as the output has it. ``rule``: the pattern that decided, None for the global
     weights or a training-only tensor. ``inputs`` and ``weights`` run in parallel; ``sources`` are their indices in
     the recipe. ``method``: a name in the method table, or ``from`` for a tensor that is taken as it is (one input),
-    ``carried`` for one that no rule decides. ``compute``: the type that the arithmetic is done in. ``segments``: what
+    ``carried`` for one that no rule decides. ``compute``: the type that the method gets them in. ``segments``: what
     the tensor is made of from its first element to its last.
     """
 
@@ -47,6 +48,11 @@ class Step:
 
 
 _UNEQUAL = "of unequal shape"
+
+
+def is_elementwise(step: Step) -> bool:
+    """Whether a step can be done in pieces; otherwise its method needs all elements at once."""
+    return step.method not in METHODS or METHODS[step.method].elementwise
 
 
 def text_step(steps: Iterable[Step]) -> Step | None:
@@ -137,7 +143,7 @@ class StepBuilder:
             sources=sources,
             inputs=inputs,
             weights=weights,
-            compute=dtype if method == "from" else _compute_dtype(dtype, len(inputs)),
+            compute=dtype if method == "from" else _compute_dtype(dtype),
             segments=segments,
         )
 
@@ -199,12 +205,8 @@ def _output_dtype(dtype: DType, wanted: DType | None) -> DType:
     return wanted if wanted and dtype.kind == "float" else dtype
 
 
-def _compute_dtype(dtype: DType, sources: int) -> DType:
-    """What the arithmetic is done in: float32 for two sources, float64 for more or for float64.
-
-    For two sources the error of float32 is at most 4 · 2⁻²⁴ · Σ|wᵢxᵢ|. For more it grows with their number, as xₕ
-    may be far larger than the mean.
-    """
+def _compute_dtype(dtype: DType) -> DType:
+    """What a method is given: float32 or float64, complex of these."""
     if dtype.kind == "complex":
-        return DType.COMPLEX128 if dtype == DType.COMPLEX128 or sources > 2 else DType.COMPLEX64
-    return DType.FLOAT64 if dtype == DType.FLOAT64 or sources > 2 else DType.FLOAT32
+        return DType.COMPLEX128 if dtype == DType.COMPLEX128 else DType.COMPLEX64
+    return DType.FLOAT64 if dtype == DType.FLOAT64 else DType.FLOAT32

@@ -1,0 +1,130 @@
+"""Makes the tensors of the output from those of the sources, piece by piece. Each thread has a lane of its own."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from .gather import gather
+from .methods import METHODS
+from .nonfinite import NonFiniteCount, is_finite
+from .options import RunOptions
+from .plan import piece_elements
+from .segments import Segment
+from .source_files import SourceFile
+from .specs import DType
+from .steps import Step, is_elementwise
+from .torch_dtypes import torch_dtype
+
+_HALVES = (DType.FLOAT16, DType.BFLOAT16)
+
+
+class Lane:
+    """Reads, merges and converts."""
+
+    def __init__(self, sources: Sequence[SourceFile], options: RunOptions) -> None:
+        self._sources = sources
+        self._options = options
+        self._buffers = _Buffers()
+
+    def pieces(self, step: Step, found: NonFiniteCount) -> Iterator[tuple[int, memoryview]]:
+        """The finished bytes of one tensor, from first to last: the position of a piece, and its bytes (valid until the
+        next). ``found`` is given what is not finite. Raises CheckpointError where a source cannot be read.
+        """
+        # What is needed whole is not kept: it may be large, and the next tensor smaller.
+        buffers = self._buffers if is_elementwise(step) else _Buffers()
+        inputs = [_Input(step, index, self._sources[source], buffers) for index, source in enumerate(step.sources)]
+        for segment in step.segments:
+            for start, stop in _ranges(step, segment.count):
+                pieces = [
+                    inputs[index].read(first + start, first + stop)
+                    for index, first in zip(segment.inputs, segment.starts, strict=True)
+                ]
+                result, data = buffers.tensor("result", 0, stop - start, step.spec.dtype)
+                self._make(step, segment, pieces, result, buffers, found)
+                yield (segment.start + start) * step.spec.dtype.itemsize, data
+
+    def _make(
+        self, step: Step, segment: Segment, pieces: Sequence[torch.Tensor], result: torch.Tensor, buffers: _Buffers,
+        found: NonFiniteCount,
+    ) -> None:  # fmt: skip
+        # Fine-tunes of one parent share most of it: what is equal everywhere stays as it is, bit for bit, NaN included.
+        taken = _are_equal(pieces)
+        merged = pieces[0] if taken else self._combined(step, pieces, segment.weights, buffers)
+        result.copy_(merged)
+        converted = merged.dtype != result.dtype
+        if (converted or not taken or self._options.check) and not is_finite(result):
+            if converted and step.spec.dtype in _HALVES:
+                # Which NaN a conversion gives depends on the processor.
+                result.masked_fill_(result.isnan(), math.nan)
+            found.add(result, pieces, [step.sources[index] for index in segment.inputs])
+
+    def _combined(
+        self, step: Step, pieces: Sequence[torch.Tensor], weights: Sequence[float], buffers: _Buffers
+    ) -> torch.Tensor:
+        method = METHODS[step.method]
+        wide = []
+        for index, piece in enumerate(pieces):
+            if piece.dtype != torch_dtype(step.compute):
+                piece = buffers.tensor("compute", index, piece.numel(), step.compute)[0].copy_(piece)
+            wide.append(torch.view_as_real(piece).flatten() if piece.is_complex() else piece)
+        if not method.elementwise:
+            wide = [tensor.to(self._options.device) for tensor in wide]
+        merged = method.combine(wide, weights)
+        return torch.view_as_complex(merged.view(-1, 2)) if step.compute.kind == "complex" else merged
+
+
+class _Buffers:
+    """Memory that is used again for every piece: fresh memory for each would cost more than the arithmetic."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[tuple[str, int], bytearray] = {}
+
+    def tensor(self, use: str, index: int, count: int, dtype: DType) -> tuple[torch.Tensor, memoryview]:
+        """A 1-D tensor of ``count`` elements, not initialised, and its bytes; the same memory for the same use."""
+        nbytes = count * dtype.itemsize
+        buffer = self._buffers.get((use, index))
+        if buffer is None or len(buffer) < nbytes:
+            buffer = self._buffers[use, index] = bytearray(nbytes)
+        elements = torch.frombuffer(buffer, dtype=torch.uint8, count=nbytes).view(torch_dtype(dtype))
+        return elements, memoryview(buffer)[:nbytes]
+
+
+class _Input:
+    """One input of a step, piece by piece."""
+
+    def __init__(self, step: Step, index: int, source: SourceFile, buffers: _Buffers) -> None:
+        self._tensor = step.inputs[index]
+        self._index = index
+        self._source = source
+        self._buffers = buffers
+        self._whole = None if self._tensor.is_contiguous else gather(self._tensor, source.read)
+
+    def read(self, start: int, stop: int) -> torch.Tensor:
+        """Elements ``start`` to ``stop`` in row-major order; valid until the next call."""
+        if self._whole is not None:
+            return self._whole[start:stop]
+        dtype = self._tensor.spec.dtype
+        elements, buffer = self._buffers.tensor("read", self._index, stop - start, dtype)
+        self._source.read(self._tensor, start * dtype.itemsize, buffer)
+        return elements
+
+
+def _ranges(step: Step, count: int) -> Iterator[tuple[int, int]]:
+    """The elements of a segment piece by piece; all at once where the method needs them whole."""
+    size = piece_elements(step) if is_elementwise(step) else max(count, 1)
+    for start in range(0, count, size):
+        yield start, min(start + size, count)
+
+
+def _are_equal(pieces: Sequence[torch.Tensor]) -> bool:
+    first, *others = pieces
+    if any(piece.dtype != first.dtype for piece in others):
+        return False
+    # Eight bytes at a time where all of them lie so: one that was gathered may begin anywhere.
+    size = first.element_size()
+    aligned = first.numel() * size % 8 == 0 and all(piece.storage_offset() * size % 8 == 0 for piece in pieces)
+    bits = first.view(torch.int64 if aligned else torch.uint8)
+    return all(torch.equal(piece.view(bits.dtype), bits) for piece in others)
