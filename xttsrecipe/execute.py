@@ -32,6 +32,9 @@ from .writers import Writer, open_output, open_writer, writing
 
 T = TypeVar("T")
 
+# A thread tells how far it is whenever it has written so much: each time costs the others a moment.
+_TOLD_BYTES = 8 << 20
+
 
 def execute(
     plan: Plan, on_bytes: Callable[[int], None] = lambda count: None, options: RunOptions | None = None
@@ -77,7 +80,7 @@ def _stream(
 
     def work() -> None:
         try:
-            lane = Lane(sources, options)
+            lane, pending = Lane(sources, options), 0
             with torch.inference_mode():
                 for number, step in steps:
                     count = NonFiniteCount(step)
@@ -87,11 +90,14 @@ def _stream(
                                 return
                             with writing(plan.recipe.output.path):
                                 writer.write(step.name, position, data)
-                            told.put(len(data))
+                            if (pending := pending + len(data)) >= _TOLD_BYTES:
+                                told.put(pending)
+                                pending = 0
                     with writing(plan.recipe.output.path):
                         writer.written(step.name)
                     if nonfinite := count.told(plan.recipe.source_names):
                         found[number] = nonfinite
+            told.put(pending)
         except BaseException as error:
             told.put(error)
         finally:

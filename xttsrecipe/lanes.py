@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 from collections.abc import Iterator, Sequence
 
@@ -42,24 +43,24 @@ class Lane:
                     inputs[index].read(first + start, first + stop)
                     for index, first in zip(segment.inputs, segment.starts, strict=True)
                 ]
-                result, data = buffers.tensor("result", 0, stop - start, step.spec.dtype)
-                self._make(step, segment, pieces, result, buffers, found)
-                yield (segment.start + start) * step.spec.dtype.itemsize, data
+                result = self._make(step, segment, pieces, buffers, found)
+                yield (segment.start + start) * step.spec.dtype.itemsize, _bytes_of(result)
 
     def _make(
-        self, step: Step, segment: Segment, pieces: Sequence[torch.Tensor], result: torch.Tensor, buffers: _Buffers,
-        found: NonFiniteCount,
-    ) -> None:  # fmt: skip
+        self, step: Step, segment: Segment, pieces: Sequence[torch.Tensor], buffers: _Buffers, found: NonFiniteCount
+    ) -> torch.Tensor:
         # Fine-tunes of one parent share most of it: what is equal everywhere stays as it is, bit for bit, NaN included.
         taken = _are_equal(pieces)
-        merged = pieces[0] if taken else self._combined(step, pieces, segment.weights, buffers)
-        result.copy_(merged)
-        converted = merged.dtype != result.dtype
+        result = merged = pieces[0] if taken else self._combined(step, pieces, segment.weights, buffers)
+        converted = merged.dtype != torch_dtype(step.spec.dtype) or merged.device.type != "cpu"
+        if converted:
+            result = buffers.tensor("result", 0, merged.numel(), step.spec.dtype).copy_(merged)
         if (converted or not taken or self._options.check) and not is_finite(result):
             if converted and step.spec.dtype in _HALVES:
                 # Which NaN a conversion gives depends on the processor.
                 result.masked_fill_(result.isnan(), math.nan)
             found.add(result, pieces, [step.sources[index] for index in segment.inputs])
+        return result
 
     def _combined(
         self, step: Step, pieces: Sequence[torch.Tensor], weights: Sequence[float], buffers: _Buffers
@@ -68,7 +69,7 @@ class Lane:
         wide = []
         for index, piece in enumerate(pieces):
             if piece.dtype != torch_dtype(step.compute):
-                piece = buffers.tensor("compute", index, piece.numel(), step.compute)[0].copy_(piece)
+                piece = buffers.tensor("compute", index, piece.numel(), step.compute).copy_(piece)
             wide.append(torch.view_as_real(piece).flatten() if piece.is_complex() else piece)
         if not method.elementwise:
             wide = [tensor.to(self._options.device) for tensor in wide]
@@ -80,16 +81,20 @@ class _Buffers:
     """Memory that is used again for every piece: fresh memory for each would cost more than the arithmetic."""
 
     def __init__(self) -> None:
-        self._buffers: dict[tuple[str, int], bytearray] = {}
+        self._buffers: dict[tuple[str, int, DType], torch.Tensor] = {}
 
-    def tensor(self, use: str, index: int, count: int, dtype: DType) -> tuple[torch.Tensor, memoryview]:
-        """A 1-D tensor of ``count`` elements, not initialised, and its bytes; the same memory for the same use."""
-        nbytes = count * dtype.itemsize
-        buffer = self._buffers.get((use, index))
-        if buffer is None or len(buffer) < nbytes:
-            buffer = self._buffers[use, index] = bytearray(nbytes)
-        elements = torch.frombuffer(buffer, dtype=torch.uint8, count=nbytes).view(torch_dtype(dtype))
-        return elements, memoryview(buffer)[:nbytes]
+    def tensor(self, use: str, index: int, count: int, dtype: DType) -> torch.Tensor:
+        """A 1-D tensor of ``count`` elements, not initialised; the same memory for the same use."""
+        buffer = self._buffers.get((use, index, dtype))
+        if buffer is None or len(buffer) < count:
+            buffer = self._buffers[use, index, dtype] = torch.empty(count, dtype=torch_dtype(dtype))
+        return buffer[:count]
+
+
+def _bytes_of(tensor: torch.Tensor) -> memoryview:
+    """A contiguous tensor's memory, which must outlive what is returned."""
+    memory = (ctypes.c_char * tensor.nbytes).from_address(tensor.data_ptr() if tensor.numel() else 0)
+    return memoryview(memory).cast("B")
 
 
 class _Input:
@@ -107,8 +112,8 @@ class _Input:
         if self._whole is not None:
             return self._whole[start:stop]
         dtype = self._tensor.spec.dtype
-        elements, buffer = self._buffers.tensor("read", self._index, stop - start, dtype)
-        self._source.read(self._tensor, start * dtype.itemsize, buffer)
+        elements = self._buffers.tensor("read", self._index, stop - start, dtype)
+        self._source.read(self._tensor, start * dtype.itemsize, _bytes_of(elements))
         return elements
 
 
