@@ -127,7 +127,7 @@ def take_turns(case: Case, options: Options, work: Path) -> dict[str, Result]:
             out = work / "out"
             shutil.rmtree(out, ignore_errors=True)
             out.mkdir(parents=True)
-            settle(options.folder / name for name in case.inputs)
+            settle([options.folder / name for name in case.inputs], out / "scratch")
             sample = measure(contender.command)
             samples.setdefault(contender.name, []).append(sample)
             _say(f"{case.name}, {turn + 1} of {options.rounds}: {contender.name} {sample.seconds:.2f} s")

@@ -17,8 +17,9 @@ from benchmarks.cases import FLOOR, FLOOR_FSYNC, MERGEKIT, NAIVE, OURS, TORCH, C
 from benchmarks.floor import move
 from benchmarks.inputs import FULL, HALF, QUICK, RELEASE, TRAINER, InputsError, check, check_space, nbytes
 from benchmarks.machine import machine
-from benchmarks.measure import MeasureError, Result, Sample, Spread, measure
+from benchmarks.measure import MeasureError, Result, Sample, Spread, measure, settle
 from benchmarks.report import bars_text, everything, readme, spread, table
+from tests.merging import folder_bytes
 
 LARGEST = 27_000_000
 
@@ -78,6 +79,12 @@ def test_a_command_that_says_nothing_of_streaming_has_none() -> None:
 def test_a_command_that_fails_is_named_with_what_it_said() -> None:
     with pytest.raises(MeasureError, match=r"(?s)exit status 1 of: .* -c raise SystemExit\('no'\)\nno"):
         measure((sys.executable, "-c", "raise SystemExit('no')"))
+
+
+def test_settling_changes_nothing_on_disk(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"input" * 500_000)
+    settle([tmp_path / "a"], tmp_path / "scratch")
+    assert folder_bytes(tmp_path) == {"a": b"input" * 500_000}
 
 
 @pytest.mark.parametrize("fsync", [False, True])
