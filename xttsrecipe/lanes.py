@@ -54,7 +54,7 @@ class Lane:
         result = merged = pieces[0] if taken else self._combined(step, pieces, segment.weights, buffers)
         converted = merged.dtype != torch_dtype(step.spec.dtype) or merged.device.type != "cpu"
         if converted:
-            result = buffers.tensor("result", 0, merged.numel(), step.spec.dtype).copy_(merged)
+            result = buffers.tensor("result", 0, merged.numel(), step.spec.dtype)[0].copy_(merged)
         if (converted or not taken or self._options.check) and not is_finite(result):
             if converted and step.spec.dtype in _HALVES:
                 # Which NaN a conversion gives depends on the processor.
@@ -69,7 +69,7 @@ class Lane:
         wide = []
         for index, piece in enumerate(pieces):
             if piece.dtype != torch_dtype(step.compute):
-                piece = buffers.tensor("compute", index, piece.numel(), step.compute).copy_(piece)
+                piece = buffers.tensor("compute", index, piece.numel(), step.compute)[0].copy_(piece)
             wide.append(torch.view_as_real(piece).flatten() if piece.is_complex() else piece)
         if not method.elementwise:
             wide = [tensor.to(self._options.device) for tensor in wide]
@@ -81,19 +81,27 @@ class _Buffers:
     """Memory that is used again for every piece: fresh memory for each would cost more than the arithmetic."""
 
     def __init__(self) -> None:
-        self._buffers: dict[tuple[str, int, DType], torch.Tensor] = {}
+        # By use, index and type: the memory, and what was last handed out of it.
+        self._kept: dict[tuple[str, int, DType], tuple[torch.Tensor, torch.Tensor, memoryview]] = {}
 
-    def tensor(self, use: str, index: int, count: int, dtype: DType) -> torch.Tensor:
-        """A 1-D tensor of ``count`` elements, not initialised; the same memory for the same use."""
-        buffer = self._buffers.get((use, index, dtype))
-        if buffer is None or len(buffer) < count:
-            buffer = self._buffers[use, index, dtype] = torch.empty(count, dtype=torch_dtype(dtype))
-        return buffer[:count]
+    def tensor(self, use: str, index: int, count: int, dtype: DType) -> tuple[torch.Tensor, memoryview]:
+        """A 1-D tensor of ``count`` elements, not initialised, and its bytes; the same memory for the same use."""
+        memory, tensor, data = self._kept.get((use, index, dtype)) or (_NOTHING, _NOTHING, memoryview(b""))
+        if tensor.numel() != count:
+            if memory.numel() < count:
+                memory = torch.empty(count, dtype=torch_dtype(dtype))
+            tensor = memory[:count]
+            data = _bytes_of(tensor)
+            self._kept[use, index, dtype] = (memory, tensor, data)
+        return tensor, data
+
+
+_NOTHING = torch.empty(0)
 
 
 def _bytes_of(tensor: torch.Tensor) -> memoryview:
     """A contiguous tensor's memory, which must outlive what is returned."""
-    memory = (ctypes.c_char * tensor.nbytes).from_address(tensor.data_ptr() if tensor.numel() else 0)
+    memory = (ctypes.c_char * tensor.nbytes).from_address(tensor.data_ptr())
     return memoryview(memory).cast("B")
 
 
@@ -112,8 +120,8 @@ class _Input:
         if self._whole is not None:
             return self._whole[start:stop]
         dtype = self._tensor.spec.dtype
-        elements = self._buffers.tensor("read", self._index, stop - start, dtype)
-        self._source.read(self._tensor, start * dtype.itemsize, _bytes_of(elements))
+        elements, data = self._buffers.tensor("read", self._index, stop - start, dtype)
+        self._source.read(self._tensor, start * dtype.itemsize, data)
         return elements
 
 

@@ -27,7 +27,7 @@ from .xtts import MODEL_FILES, TRAINER_PREFIX, generation, has_dvae
 # Tensors are read, merged and written in pieces of so many elements at most, few enough for a processor's cache. What
 # one thread holds of all sources together stays within so many bytes: with many sources the pieces shrink.
 PIECE_ELEMENTS = 1 << 17
-LANE_BYTES = 4 << 20
+LANE_BYTES = 5 << 19
 # How much of tensors that are held whole may be held at once, unless a single one needs more.
 HELD_BYTES = 16 << 20
 # Threads that the estimate of memory allows for.
@@ -199,9 +199,9 @@ def _carrier(recipe: Recipe, headers: Sequence[Header]) -> int | None:
 
 def piece_elements(step: Step) -> int:
     """How many elements of a tensor are read, merged and written at once: the same on every machine."""
-    # Two of the widest for what the method makes on its way.
-    bytes_per_element = sum(_bytes_per_element(step)) + 2 * DType.FLOAT64.itemsize
-    fitting = LANE_BYTES // bytes_per_element
+    # Two more for what the method makes on its way; more than two sources are summed in float64.
+    wide = DType.FLOAT64 if len(step.inputs) > 2 else step.compute
+    fitting = LANE_BYTES // (sum(_bytes_per_element(step)) + 2 * wide.itemsize)
     return min(PIECE_ELEMENTS, 1 << max(fitting.bit_length() - 1, 0))
 
 

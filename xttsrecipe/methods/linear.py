@@ -5,6 +5,7 @@ Only tensors' own methods are used, so that reading the method table does not im
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -57,14 +58,11 @@ def _accumulated(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     All weights but the heaviest are rounded to 29 bits (2⁻²⁹ of each at most), so that their products are exact and it
     does not matter whether a processor fuses multiplication and addition; the heaviest makes up for what is missing.
     """
-    heaviest = _heaviest(weights)
-    total = math.fsum(weights)
-    others = [(tensor, _rounded(weight)) for tensor, weight in zip(tensors, weights, strict=True)]
-    anchor, _ = others.pop(heaviest)
-    rest = math.fsum([1.0 if _is_one(total) else total, *(-weight for _, weight in others)])
-    result = anchor.double().mul_(rest)
-    for tensor, weight in others:
-        result.add_(tensor, alpha=weight)
+    heaviest, exact = _exact_weights(tuple(weights))
+    result = tensors[heaviest].double().mul_(exact[heaviest])
+    for index, (tensor, weight) in enumerate(zip(tensors, exact, strict=True)):
+        if index != heaviest:
+            result.add_(tensor, alpha=weight)
     return result.to(tensors[0].dtype)
 
 
@@ -90,6 +88,17 @@ def _heaviest(weights: Sequence[float]) -> int:
 
 def _is_one(total: float) -> bool:
     return abs(total - 1) <= 1e-9
+
+
+@functools.lru_cache(maxsize=64)
+def _exact_weights(weights: tuple[float, ...]) -> tuple[int, tuple[float, ...]]:
+    """The index of the heaviest, and the weights as ``_accumulated`` uses them, of the same sum."""
+    heaviest = _heaviest(weights)
+    total = math.fsum(weights)
+    rounded = [_rounded(weight) for weight in weights]
+    rounded[heaviest] = 0.0
+    rounded[heaviest] = math.fsum([1.0 if _is_one(total) else total, *(-weight for weight in rounded)])
+    return heaviest, tuple(rounded)
 
 
 def _rounded(weight: float) -> float:
