@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import itertools
 import math
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -29,11 +32,13 @@ from tests.merging import (
 )
 from tests.voices import write_vocabulary
 from xttsrecipe.api import load_recipe, make_plan, run
-from xttsrecipe.errors import CheckpointError
-from xttsrecipe.execute import execute
+from xttsrecipe.errors import CheckpointError, OutputError, XttsRecipeError
+from xttsrecipe.execute import _join, _Room, execute
 from xttsrecipe.options import RunOptions
 from xttsrecipe.plan import PIECE_ELEMENTS, Plan
+from xttsrecipe.source_files import SourceFile
 from xttsrecipe.specs import DType
+from xttsrecipe.summary import NonFinite
 from xttsrecipe.xtts import TEXT_ROWS
 
 INF, NAN = math.inf, math.nan
@@ -799,3 +804,133 @@ def test_memory_stays_within_the_plan_where_rows_are_merged_by_token(tmp_path: P
     recipe_of(tmp_path, {"a": "a.pth", "b": "b.pth"}, vocabulary={"a": "a.json", "b": "b.json"})
     planned, peak = planned_and_measured_memory(tmp_path)
     assert peak <= planned
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8, 64])
+@pytest.mark.parametrize("output", ["out.pth", "out.safetensors"])
+def test_any_number_of_threads_writes_the_same(threads: int, output: str, tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, mixed_states(3), output)
+    expected = execute(plan, options=RunOptions(threads=2)).output.read_bytes()
+    told: list[int] = []
+    summary = execute(plan, told.append, RunOptions(threads))
+    assert summary.output.read_bytes() == expected
+    assert sum(told) == plan.nbytes
+
+
+def test_no_thread_is_left_behind(tmp_path: Path) -> None:
+    before = threading.enumerate()
+    plan = plan_of(tmp_path, mixed_states(2))
+    execute(plan, options=RunOptions(threads=8))
+    os.truncate(tmp_path / "b.pth", 5000)
+    with pytest.raises(CheckpointError):
+        execute(plan, options=RunOptions(threads=8))
+    assert threading.enumerate() == before
+
+
+def test_when_one_thread_fails_the_others_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = [{f"x{number}": torch.full((CHUNK,), float(source)) for number in range(40)} for source in range(2)]
+    plan = plan_of(tmp_path, states)
+    read, calls = SourceFile.read, itertools.count()
+
+    def failing(self: SourceFile, *arguments: Any) -> None:
+        if next(calls) == 10:
+            raise MemoryError
+        read(self, *arguments)
+
+    monkeypatch.setattr(SourceFile, "read", failing)
+    before = folder_bytes(tmp_path)
+    with pytest.raises(MemoryError):
+        execute(plan, options=RunOptions(threads=2))
+    assert next(calls) < 2 * 40
+    assert folder_bytes(tmp_path) == before
+
+
+def test_interrupting_again_while_threads_end_does_not_tear_them_from_their_files() -> None:
+    """What they write to is closed when the block around them ends, and its number given to the next file."""
+    release = threading.Event()
+    thread = threading.Thread(target=release.wait)
+    thread.start()
+    for delay in (0.1, 0.2):
+        threading.Timer(delay, signal.raise_signal, [signal.SIGINT]).start()
+    threading.Timer(0.4, release.set).start()
+    with pytest.raises(KeyboardInterrupt):
+        _join([thread])
+    assert not thread.is_alive()
+
+
+def test_what_is_held_whole_at_once_is_bounded() -> None:
+    room, held, most = _Room(100), 0, 0
+    lock = threading.Lock()
+
+    def work(nbytes: int) -> None:
+        nonlocal held, most
+        for _ in range(50):
+            with room.taken(nbytes):
+                with lock:
+                    held += nbytes
+                    most = max(most, held)
+                with lock:
+                    held -= nbytes
+
+    threads = [threading.Thread(target=work, args=[nbytes]) for nbytes in (0, 10, 30, 60, 100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 100 <= most <= 100
+    assert held == 0
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "meta", "gpu", "cpu:x", ""])
+def test_a_device_that_is_not_there_is_refused(device: str, tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, [{"x": torch.ones(3)}] * 2)
+    before = folder_bytes(tmp_path)
+    with pytest.raises(XttsRecipeError, match=f"--device {device}"):
+        execute(plan, options=RunOptions(device=device))
+    assert folder_bytes(tmp_path) == before
+
+
+@pytest.mark.parametrize(("wanted", "value"), [("float16", 70_000.0), ("bfloat16", 3.4e38)])
+def test_values_too_large_for_the_outputs_type_are_refused(wanted: str, value: float, tmp_path: Path) -> None:
+    run(plan_of(tmp_path, [{"old": torch.ones(2)}]))
+    large = torch.tensor([1.0, value, -value])
+    states: list[State] = [
+        {"x": large, "y": torch.ones(2), "z": large[:2]},
+        {"x": large, "y": torch.ones(2), "z": large[:2]},
+    ]
+    plan = plan_of(tmp_path, states, dtype=wanted)
+    before = folder_bytes(tmp_path)
+    with pytest.raises(OutputError) as caught:
+        run(plan)
+    (problem,) = caught.value.problems
+    assert problem.what == f"2 tensors have values that are too large for {wanted}"
+    assert problem.details == ("x: 2 of its values", "z: 1 of its values")
+    assert "--allow-overflow" in (problem.hint or "")
+    assert folder_bytes(tmp_path) == before
+
+
+def test_a_mean_too_large_for_its_own_type_is_refused_too(tmp_path: Path) -> None:
+    """Weights beyond 1 reach farther than the sources."""
+    plan = plan_of(tmp_path, [{"x": torch.tensor([3e38])}, {"x": torch.tensor([-3e38])}], weights=[1.5, -0.5])
+    with pytest.raises(OutputError, match="1 tensor has values that are too large for float32"):
+        run(plan)
+
+
+def test_overflow_that_is_allowed_is_infinite_and_told(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, [{"x": torch.tensor([1.0, 70_000.0, -INF])}] * 2, dtype="float16")
+    summary = run(plan, options=RunOptions(allow_overflow=True))
+    assert loaded_model(summary.output)["x"].tolist() == [1.0, INF, -INF]
+    assert summary.nonfinite == (NonFinite("x", DType.FLOAT16, 2, 1, {"a": 1, "b": 1}),)
+
+
+def test_what_is_not_finite_is_told_in_plan_order_with_its_sources(tmp_path: Path) -> None:
+    names = [f"x{number}" for number in range(30)]
+    states: list[State] = [
+        {name: torch.tensor([NAN if number % 3 == source else 1.0, 2.0]) for number, name in enumerate(names)}
+        for source in range(2)
+    ]
+    summary = run(plan_of(tmp_path, states, overrides={"x0": "from b"}), options=RunOptions(threads=4))
+    assert [(found.key, dict(found.brought)) for found in summary.nonfinite] == [
+        (name, {"ab"[number % 3]: 1}) for number, name in enumerate(names) if number % 3 < 2 and number
+    ]
+    assert run(plan_of(tmp_path, [{"x": torch.ones(3)}] * 2)).nonfinite == ()

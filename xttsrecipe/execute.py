@@ -192,17 +192,17 @@ def _no_inner_threads() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def _check_device(device: str) -> None:
+def _check_device(name: str) -> None:
     """Raises XttsRecipeError where torch does not know the device or cannot use it here."""
     try:
+        device = torch.device(name)
         torch.empty(0, device=device)
+        reason = "nothing can be computed there" if device.type == "meta" else ""
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).partition("\n")[0]
-        raise XttsRecipeError(
-            Problem(
-                f"--device {device} cannot be used: {reason}", hint="leave --device out to compute on the processor"
-            )
-        ) from error
+    if reason:
+        hint = "leave --device out to compute on the processor"
+        raise XttsRecipeError(Problem(f"--device {name} cannot be used: {reason}", hint=hint))
 
 
 def _refuse_overflow(plan: Plan, nonfinite: Iterable[NonFinite]) -> None:
