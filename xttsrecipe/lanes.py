@@ -16,7 +16,7 @@ from .plan import piece_elements
 from .segments import Segment
 from .source_files import SourceFile
 from .specs import DType
-from .steps import Step, is_elementwise
+from .steps import Step, is_elementwise, takes_one_by_one
 from .torch_dtypes import torch_dtype
 
 _HALVES = (DType.FLOAT16, DType.BFLOAT16)
@@ -36,22 +36,18 @@ class Lane:
         """
         # What is needed whole is not kept: it may be large, and the next tensor smaller.
         buffers = self._buffers if is_elementwise(step) else _Buffers()
-        inputs = [_Input(step, index, self._sources[source], buffers) for index, source in enumerate(step.sources)]
+        inputs = [_Input(step, index, self._sources[source]) for index, source in enumerate(step.sources)]
         for segment in step.segments:
             for start, stop in _ranges(step, segment.count):
-                pieces = [
-                    inputs[index].read(first + start, first + stop)
-                    for index, first in zip(segment.inputs, segment.starts, strict=True)
-                ]
-                result = self._make(step, segment, pieces, buffers, found)
+                result = self._made(step, segment, _Pieces(step, segment, inputs, buffers, start, stop), buffers, found)
                 yield (segment.start + start) * step.spec.dtype.itemsize, _bytes_of(result)
 
-    def _make(
-        self, step: Step, segment: Segment, pieces: Sequence[torch.Tensor], buffers: _Buffers, found: NonFiniteCount
+    def _made(
+        self, step: Step, segment: Segment, pieces: _Pieces, buffers: _Buffers, found: NonFiniteCount
     ) -> torch.Tensor:
         # Fine-tunes of one parent share most of it: what is equal everywhere stays as it is, bit for bit, NaN included.
         taken = _are_equal(pieces)
-        result = merged = pieces[0] if taken else self._combined(step, pieces, segment.weights, buffers)
+        result = merged = pieces[0] if taken else self._combined(step, pieces, segment.weights)
         converted = merged.dtype != torch_dtype(step.spec.dtype) or merged.device.type != "cpu"
         if converted:
             result = buffers.tensor("result", 0, merged.numel(), step.spec.dtype)[0].copy_(merged)
@@ -62,15 +58,9 @@ class Lane:
             found.add(result, pieces, [step.sources[index] for index in segment.inputs])
         return result
 
-    def _combined(
-        self, step: Step, pieces: Sequence[torch.Tensor], weights: Sequence[float], buffers: _Buffers
-    ) -> torch.Tensor:
+    def _combined(self, step: Step, pieces: _Pieces, weights: Sequence[float]) -> torch.Tensor:
         method = METHODS[step.method]
-        wide = []
-        for index, piece in enumerate(pieces):
-            if piece.dtype != torch_dtype(step.compute):
-                piece = buffers.tensor("compute", index, piece.numel(), step.compute)[0].copy_(piece)
-            wide.append(torch.view_as_real(piece).flatten() if piece.is_complex() else piece)
+        wide: Sequence[torch.Tensor] = pieces.widened()
         if not method.elementwise:
             wide = [tensor.to(self._options.device) for tensor in wide]
         merged = method.combine(wide, weights)
@@ -106,23 +96,78 @@ def _bytes_of(tensor: torch.Tensor) -> memoryview:
 
 
 class _Input:
-    """One input of a step, piece by piece."""
+    """One input of a step: read in pieces, or from what was gathered of it."""
 
-    def __init__(self, step: Step, index: int, source: SourceFile, buffers: _Buffers) -> None:
+    def __init__(self, step: Step, index: int, source: SourceFile) -> None:
         self._tensor = step.inputs[index]
-        self._index = index
         self._source = source
-        self._buffers = buffers
         self._whole = None if self._tensor.is_contiguous else gather(self._tensor, source.read)
 
-    def read(self, start: int, stop: int) -> torch.Tensor:
-        """Elements ``start`` to ``stop`` in row-major order; valid until the next call."""
+    def read(self, start: int, stop: int, buffers: _Buffers, slot: int) -> torch.Tensor:
+        """Elements ``start`` to ``stop`` in row-major order, in the slot's buffer."""
         if self._whole is not None:
             return self._whole[start:stop]
         dtype = self._tensor.spec.dtype
-        elements, data = self._buffers.tensor("read", self._index, stop - start, dtype)
+        elements, data = buffers.tensor("read", slot, stop - start, dtype)
         self._source.read(self._tensor, start * dtype.itemsize, data)
         return elements
+
+
+class _Pieces(Sequence[torch.Tensor]):
+    """The same elements of each input of a segment, read when they are taken.
+
+    Where the method takes them one by one, all but the first share a buffer: each is valid until the next is taken.
+    """
+
+    def __init__(
+        self, step: Step, segment: Segment, inputs: Sequence[_Input], buffers: _Buffers, start: int, stop: int
+    ) -> None:
+        self._step = step
+        self._segment = segment
+        self._inputs = inputs
+        self._buffers = buffers
+        self._range = (start, stop)
+        self._shared = takes_one_by_one(step)
+        # By slot: which of the pieces it holds.
+        self._held: dict[int, tuple[int, torch.Tensor]] = {}
+
+    def __len__(self) -> int:
+        return len(self._segment.inputs)
+
+    def __getitem__(self, index: int) -> torch.Tensor:  # type: ignore[override]
+        slot = self.slot(index)
+        if slot in self._held and self._held[slot][0] == index:
+            return self._held[slot][1]
+        first = self._segment.starts[index]
+        start, stop = self._range
+        piece = self._inputs[self._segment.inputs[index]].read(first + start, first + stop, self._buffers, slot)
+        self._held[slot] = (index, piece)
+        return piece
+
+    def slot(self, index: int) -> int:
+        """Which buffer a piece lies in."""
+        return min(index, 1) if self._shared else index
+
+    def widened(self) -> Sequence[torch.Tensor]:
+        """The same in the type that the method wants, complex numbers as pairs."""
+        return _Widened(self, self._step.compute, self._buffers)
+
+
+class _Widened(Sequence[torch.Tensor]):
+    def __init__(self, pieces: _Pieces, dtype: DType, buffers: _Buffers) -> None:
+        self._pieces = pieces
+        self._dtype = dtype
+        self._buffers = buffers
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def __getitem__(self, index: int) -> torch.Tensor:  # type: ignore[override]
+        piece = self._pieces[index]
+        if piece.dtype != torch_dtype(self._dtype):
+            slot = self._pieces.slot(index)
+            piece = self._buffers.tensor("compute", slot, piece.numel(), self._dtype)[0].copy_(piece)
+        return torch.view_as_real(piece).flatten() if piece.is_complex() else piece
 
 
 def _ranges(step: Step, count: int) -> Iterator[tuple[int, int]]:
@@ -133,11 +178,15 @@ def _ranges(step: Step, count: int) -> Iterator[tuple[int, int]]:
 
 
 def _are_equal(pieces: Sequence[torch.Tensor]) -> bool:
-    first, *others = pieces
-    if any(piece.dtype != first.dtype for piece in others):
+    first = pieces[0]
+    return all(_same_bits(first, pieces[index]) for index in range(1, len(pieces)))
+
+
+def _same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
+    if one.dtype != other.dtype:
         return False
-    # Eight bytes at a time where all of them lie so: one that was gathered may begin anywhere.
-    size = first.element_size()
-    aligned = first.numel() * size % 8 == 0 and all(piece.storage_offset() * size % 8 == 0 for piece in pieces)
-    bits = first.view(torch.int64 if aligned else torch.uint8)
-    return all(torch.equal(piece.view(bits.dtype), bits) for piece in others)
+    # Eight bytes at a time where both lie so: one that was gathered may begin anywhere.
+    size = one.element_size()
+    aligned = one.numel() * size % 8 == 0 and one.storage_offset() * size % 8 == other.storage_offset() * size % 8 == 0
+    bits = torch.int64 if aligned else torch.uint8
+    return torch.equal(one.view(bits), other.view(bits))

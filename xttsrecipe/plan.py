@@ -19,7 +19,7 @@ from .metadata import OutputMetadata, architecture_problems, merge_metadata
 from .recipe import Recipe
 from .rules import deciding_rules, idle_rule_problems
 from .specs import DType, Header, StoredTensor
-from .steps import Step, StepBuilder, is_elementwise, text_step
+from .steps import Step, StepBuilder, is_elementwise, takes_one_by_one, text_step
 from .text_rows import OutputVocabulary
 from .text_tokens import text_tokens
 from .xtts import MODEL_FILES, TRAINER_PREFIX, generation, has_dvae
@@ -199,9 +199,7 @@ def _carrier(recipe: Recipe, headers: Sequence[Header]) -> int | None:
 
 def piece_elements(step: Step) -> int:
     """How many elements of a tensor are read, merged and written at once: the same on every machine."""
-    # Two more for what the method makes on its way; more than two sources are summed in float64.
-    wide = DType.FLOAT64 if len(step.inputs) > 2 else step.compute
-    fitting = LANE_BYTES // (sum(_bytes_per_element(step)) + 2 * wide.itemsize)
+    fitting = LANE_BYTES // _bytes_per_element(step)
     return min(PIECE_ELEMENTS, 1 << max(fitting.bit_length() - 1, 0))
 
 
@@ -210,19 +208,20 @@ def held_bytes(step: Step) -> int:
     needs them.
     """
     scattered = sum(map(_gathered, step.inputs))
-    if is_elementwise(step):
-        return scattered
-    # Three of the computed type for what the method makes on its way.
-    return scattered + step.spec.numel * (sum(_bytes_per_element(step)) + 3 * step.compute.itemsize)
+    return scattered if is_elementwise(step) else scattered + step.spec.numel * _bytes_per_element(step)
 
 
-def _bytes_per_element(step: Step) -> Iterator[int]:
-    """What an element takes in buffers: as read from each source, as computed with where that is another type, made."""
-    for tensor in step.inputs:
-        yield tensor.spec.dtype.itemsize
-        if tensor.spec.dtype != step.compute:
-            yield step.compute.itemsize
-    yield step.spec.dtype.itemsize
+def _bytes_per_element(step: Step) -> int:
+    """What an element takes on its way: as read, as computed with where that is another type, as written; and two of
+    the computed type, of float64 where more than two sources are summed in it, for what the method makes.
+    """
+    inputs = sorted((_input_bytes(tensor, step.compute) for tensor in step.inputs), reverse=True)
+    wide = DType.FLOAT64.itemsize if len(inputs) > 2 else step.compute.itemsize
+    return sum(inputs[:2] if takes_one_by_one(step) else inputs) + step.spec.dtype.itemsize + 2 * wide
+
+
+def _input_bytes(tensor: StoredTensor, compute: DType) -> int:
+    return tensor.spec.dtype.itemsize + (compute.itemsize if tensor.spec.dtype != compute else 0)
 
 
 def _memory(steps: Sequence[Step], headers: Sequence[Header]) -> int:

@@ -55,6 +55,11 @@ def is_elementwise(step: Step) -> bool:
     return step.method not in METHODS or METHODS[step.method].elementwise
 
 
+def takes_one_by_one(step: Step) -> bool:
+    """Whether at most two inputs, the first and one other, are needed at once."""
+    return step.method not in METHODS or METHODS[step.method].one_by_one
+
+
 def text_step(steps: Iterable[Step]) -> Step | None:
     """The first of the text tensors' steps, which are decided alike; None where there are none."""
     return next((step for step in steps if step.key in TEXT_ROWS), None)

@@ -20,6 +20,8 @@ _EXACT_BITS = 53 - 24
 def linear(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     """Σ wᵢxᵢ of tensors of one shape and one type, float32 or float64, in that type.
 
+    At most two of the tensors are needed at once, the first and one other.
+
     Elements that are equal in all tensors come out as they are where weights sum to 1 (−0.0 as 0.0). float32 is exact
     to within 4 · 2⁻²⁴ · Σ|wᵢxᵢ|. The result does not depend on the processor: no operation's rounding is left to a
     fused instruction. Each element depends on the same element of the tensors only. The tensors stay as they are.
@@ -40,12 +42,12 @@ def _anchored(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     way did.
     """
     heaviest = _heaviest(weights)
-    anchor = tensors[heaviest]
+    anchor = tensors[heaviest] if len(tensors) <= 2 else tensors[heaviest].clone()
     change: Tensor | None = None
-    for index, (tensor, weight) in enumerate(zip(tensors, weights, strict=True)):
+    for index, weight in enumerate(weights):
         if index == heaviest:
             continue
-        part = (tensor - anchor).mul_(weight)
+        part = (tensors[index] - anchor).mul_(weight)
         change = part if change is None else change.add_(part)
     total = math.fsum(weights)
     scaled = anchor if _is_one(total) else anchor * total
@@ -55,14 +57,17 @@ def _anchored(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
 def _accumulated(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     """Σ wᵢxᵢ of float32 tensors in float64, rounded once.
 
-    All weights but the heaviest are rounded to 29 bits (2⁻²⁹ of each at most), so that their products are exact and it
-    does not matter whether a processor fuses multiplication and addition; the heaviest makes up for what is missing.
+    Weights are rounded to 29 bits, so that their products with float32 are exact and it does not matter whether a
+    processor fuses multiplication and addition. What is then missing from their sum goes to the heaviest.
     """
-    heaviest, exact = _exact_weights(tuple(weights))
-    result = tensors[heaviest].double().mul_(exact[heaviest])
+    heaviest = _heaviest(weights)
+    exact, missing = _exact_weights(tuple(weights))
+    result: Tensor | None = None
     for index, (tensor, weight) in enumerate(zip(tensors, exact, strict=True)):
-        if index != heaviest:
-            result.add_(tensor, alpha=weight)
+        result = tensor.double().mul_(weight) if result is None else result.add_(tensor, alpha=weight)
+        if index == heaviest and missing:
+            result.add_(tensor, alpha=missing)
+    assert result is not None
     return result.to(tensors[0].dtype)
 
 
@@ -72,10 +77,12 @@ def _literal(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     """
     first = tensors[0]
     same = first == first  # all but NaN
-    result = first.double() * weights[0]
-    for tensor, weight in zip(tensors[1:], weights[1:], strict=True):
+    result: Tensor | None = None
+    for tensor, weight in zip(tensors, weights, strict=True):
         same &= tensor == first
-        result.add_(tensor.double().mul_(weight))
+        term = tensor.double() * weight
+        result = term if result is None else result.add_(term)
+    assert result is not None
     # One NaN for all: which one an operation gives differs between processors.
     result.masked_fill_(result.isnan(), math.nan)
     narrow = result.to(first.dtype)
@@ -91,14 +98,11 @@ def _is_one(total: float) -> bool:
 
 
 @functools.lru_cache(maxsize=64)
-def _exact_weights(weights: tuple[float, ...]) -> tuple[int, tuple[float, ...]]:
-    """The index of the heaviest, and the weights as ``_accumulated`` uses them, of the same sum."""
-    heaviest = _heaviest(weights)
+def _exact_weights(weights: tuple[float, ...]) -> tuple[tuple[float, ...], float]:
+    """The weights with 29 bits each, and what their sum then lacks, with as many."""
+    rounded = tuple(map(_rounded, weights))
     total = math.fsum(weights)
-    rounded = [_rounded(weight) for weight in weights]
-    rounded[heaviest] = 0.0
-    rounded[heaviest] = math.fsum([1.0 if _is_one(total) else total, *(-weight for weight in rounded)])
-    return heaviest, tuple(rounded)
+    return rounded, _rounded(math.fsum([1.0 if _is_one(total) else total, *(-weight for weight in rounded)]))
 
 
 def _rounded(weight: float) -> float:
