@@ -25,9 +25,10 @@ from .text_tokens import text_tokens
 from .xtts import MODEL_FILES, TRAINER_PREFIX, generation, has_dvae
 
 # Tensors are read, merged and written in pieces of so many elements at most, few enough for a processor's cache. What
-# one thread holds of all sources together stays within so many bytes: with many sources the pieces shrink.
-PIECE_ELEMENTS = 1 << 17
-LANE_BYTES = 5 << 19
+# one thread holds of them stays within so many bytes: pieces shrink for wide types, and for many sources where a method
+# wants all at once.
+PIECE_ELEMENTS = 1 << 16
+LANE_BYTES = 3 << 19
 # How much of tensors that are held whole may be held at once, unless a single one needs more.
 HELD_BYTES = 16 << 20
 # Threads that the estimate of memory allows for.
