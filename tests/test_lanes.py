@@ -109,6 +109,19 @@ def test_a_method_that_needs_tensors_whole_gets_them_whole(
     assert piece_elements(step) < LARGE
 
 
+@pytest.mark.parametrize("count", [3, 8])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64])
+def test_many_whole_tensors_give_what_their_pieces_give(dtype: torch.dtype, count: int, tmp_path: Path) -> None:
+    tensors = [tensor.to(dtype) for tensor in normals(count, LARGE)]
+    plan = plan_of(tmp_path, states(*tensors))
+    expected = joined(pieces_of(plan, plan.steps[0]))
+    with pytest.MonkeyPatch.context() as patch:
+        for one_by_one in (True, False):
+            entry = dataclasses.replace(METHODS["linear"], elementwise=False, one_by_one=one_by_one)
+            patch.setitem(METHODS, "linear", entry)
+            assert pieces_of(plan, plan.steps[0]) == [(0, expected)]
+
+
 def test_whole_tensors_are_not_kept(whole_tensors: list[int], tmp_path: Path) -> None:
     plan = plan_of(tmp_path, states(*normals(2, LARGE)))
     with lane_of(plan) as lane:

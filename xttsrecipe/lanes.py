@@ -59,11 +59,8 @@ class Lane:
         return result
 
     def _combined(self, step: Step, pieces: _Pieces, weights: Sequence[float]) -> torch.Tensor:
-        method = METHODS[step.method]
-        wide: Sequence[torch.Tensor] = pieces.widened()
-        if not method.elementwise:
-            wide = [tensor.to(self._options.device) for tensor in wide]
-        merged = method.combine(wide, weights)
+        device = "cpu" if is_elementwise(step) else self._options.device
+        merged = METHODS[step.method].combine(pieces.widened(device), weights)
         return torch.view_as_complex(merged.view(-1, 2)) if step.compute.kind == "complex" else merged
 
 
@@ -148,15 +145,16 @@ class _Pieces(Sequence[torch.Tensor]):
         """Which buffer a piece lies in."""
         return min(index, 1) if self._shared else index
 
-    def widened(self) -> Sequence[torch.Tensor]:
-        """The same in the type that the method wants, complex numbers as pairs."""
-        return _Widened(self, self._step.compute, self._buffers)
+    def widened(self, device: str) -> Sequence[torch.Tensor]:
+        """The same in the type and on the device that the method wants, complex numbers as pairs."""
+        return _Widened(self, self._step.compute, device, self._buffers)
 
 
 class _Widened(Sequence[torch.Tensor]):
-    def __init__(self, pieces: _Pieces, dtype: DType, buffers: _Buffers) -> None:
+    def __init__(self, pieces: _Pieces, dtype: DType, device: str, buffers: _Buffers) -> None:
         self._pieces = pieces
         self._dtype = dtype
+        self._device = device
         self._buffers = buffers
 
     def __len__(self) -> int:
@@ -167,7 +165,7 @@ class _Widened(Sequence[torch.Tensor]):
         if piece.dtype != torch_dtype(self._dtype):
             slot = self._pieces.slot(index)
             piece = self._buffers.tensor("compute", slot, piece.numel(), self._dtype)[0].copy_(piece)
-        return torch.view_as_real(piece).flatten() if piece.is_complex() else piece
+        return (torch.view_as_real(piece).flatten() if piece.is_complex() else piece).to(self._device)
 
 
 def _ranges(step: Step, count: int) -> Iterator[tuple[int, int]]:
