@@ -5,8 +5,8 @@
 Of every input as much is read as the smallest has, and as much is written to OUTPUT, a new file: of a trainer's
 checkpoint, that is about what its model has. Prints ``{"streaming": SECONDS}``.
 
-torch is imported first, as whoever it is compared with does: memory that lay idle for that second is slower to get where
-a virtual machine gives it back to its host meanwhile.
+torch is imported first, as whoever it is compared with does: memory that lay idle for that second is slower to get
+where a virtual machine gives it back to its host meanwhile.
 """
 
 from __future__ import annotations
