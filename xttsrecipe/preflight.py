@@ -6,29 +6,46 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .checkpoints import open_checkpoint
 from .checkpoints.content_digest import content_digest
 from .checkpoints.model_directory import foreign_entries
+from .companions import vocabulary_name
 from .errors import CheckpointError, Location, OutputError, Problem, listed
 from .metadata import PROVENANCE
 from .plan import Plan
+from .remains import recover
 
 _READ_BYTES = 1 << 20
 
 
-def check(plan: Plan, force: bool = False) -> None:
+def check(plan: Plan, force: bool = False, on_note: Callable[[str], None] = lambda text: None) -> None:
     """Raises OutputError with every reason not to write the output, CheckpointError for a source of another digest.
 
-    ``force`` allows replacing a file that xttsrecipe did not make; an output that is an input is refused always.
+    First what runs to the same output left when they were killed is cleared, so that it neither takes the room nor the
+    place of anything; ``on_note`` is told of that. ``force`` allows replacing a file that xttsrecipe did not make; an
+    output that is an input is refused always.
     """
-    problems = list(output_problems(plan, force))
+    problems: list[Problem] = []
+    for target in _targets(plan):
+        try:
+            for note in recover(target):
+                on_note(note)
+        except OutputError as error:
+            problems += error.problems
+    problems += output_problems(plan, force)
     if problems:
         raise OutputError(problems)
     _check_digests(plan)
+
+
+def _targets(plan: Plan) -> list[Path]:
+    """What a run renames something to, or an earlier one may have when the vocabularies still differed."""
+    output = plan.recipe.output.path
+    return [output] if plan.recipe.output.is_directory else [output, output.with_name(vocabulary_name(output))]
 
 
 def output_problems(plan: Plan, force: bool = False) -> Iterator[Problem]:
