@@ -54,5 +54,9 @@ def _blocks(source: CompanionFile) -> Iterator[bytes]:
                 yield block
     except OSError as error:
         raise CheckpointError(
-            Problem(f"cannot be read: {error.strerror or error}", Location(str(source.path)))
+            Problem(
+                f"cannot be read: {error.strerror or error}",
+                Location(str(source.path)),
+                hint="check the file and its disk",
+            )
         ) from error
