@@ -13,7 +13,7 @@ import torch
 from tests.builders import save
 from tests.merging import folder_bytes, recipe_of, save_all
 from tests.voices import two_voices, voice
-from xttsrecipe.api import make_plan, run
+from xttsrecipe.api import execute_plan, make_plan, run
 from xttsrecipe.claims import claim, hidden_name
 from xttsrecipe.errors import CheckpointError, OutputError, XttsRecipeError
 from xttsrecipe.plan import Plan
@@ -213,6 +213,51 @@ def test_links_in_a_circle_are_no_output(force: bool, tmp_path: Path) -> None:
     plan = make_plan(recipe_of(tmp_path, save_all(tmp_path, STATES)))
     with pytest.raises(OutputError):
         run(plan, force)
+
+
+# --- what may be replaced is what was looked at ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", ["out.pth", "out/"])
+@pytest.mark.parametrize("old", [False, True])
+def test_what_came_between_the_check_and_the_run_is_not_replaced(old: bool, output: str, tmp_path: Path) -> None:
+    """A run takes a second to import torch: another may be done by then, or somebody have put a file there."""
+    two_voices(tmp_path)
+    plan = into(tmp_path, output)
+    if old:
+        run(plan)
+    checked = check(plan)
+    run(into(tmp_path, output, audiobook="audiobook"))
+    before = folder_bytes(tmp_path)
+    with pytest.raises(OutputError, match="is not replaced: it was written, changed or removed since the run began"):
+        execute_plan(checked, lambda count: None)
+    assert folder_bytes(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["out.pth", "out.vocab.json"])
+def test_what_went_between_the_check_and_the_run_is_not_made_anew(name: str, tmp_path: Path) -> None:
+    two_voices(tmp_path)
+    plan = into(tmp_path, "out.pth")
+    run(plan)
+    checked = check(plan)
+    (tmp_path / name).unlink()
+    before = folder_bytes(tmp_path)
+    with pytest.raises(OutputError, match=f"{name}: is not replaced: "):
+        execute_plan(checked, lambda count: None)
+    assert folder_bytes(tmp_path) == before
+
+
+def test_a_link_that_leads_elsewhere_by_then_is_not_followed_there(plan: Plan, tmp_path: Path) -> None:
+    run(plan)
+    (tmp_path / "out.pth").rename(tmp_path / "ours.pth")
+    (tmp_path / "out.pth").symlink_to("ours.pth")
+    checked = check(plan)
+    (tmp_path / "out.pth").unlink()
+    (tmp_path / "out.pth").symlink_to("a.pth")
+    before = folder_bytes(tmp_path)
+    with pytest.raises(OutputError, match=r"\.pth: is not replaced: "):
+        execute_plan(checked, lambda count: None)
+    assert folder_bytes(tmp_path) == before
 
 
 # --- what killed runs left ------------------------------------------------------------------------------------------

@@ -83,12 +83,11 @@ def run(what: Plan | Recipe, force: bool = False, on_bytes: Callable[[int], None
     piece written. Raises XttsRecipeError; the old output then stays as it was.
     """
     made = what if isinstance(what, Plan) else make_plan(what)
-    preflight.check(made, force)
-    return execute_plan(made, on_bytes)
+    return execute_plan(preflight.check(made, force), on_bytes)
 
 
 def execute_plan(plan: Plan, on_bytes: Callable[[int], None]) -> Summary:
-    """``run`` for a plan whose preflight check has been made."""
+    """``run`` for a plan that the preflight check has given."""
     # Not at the top: importing torch takes a second or two, and only a run needs it.
     try:
         from .execute import execute

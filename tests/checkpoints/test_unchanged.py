@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from xttsrecipe.checkpoints.unchanged import check_unchanged
+from xttsrecipe.checkpoints.unchanged import check_unchanged, stamps_at
 from xttsrecipe.errors import CheckpointError
 from xttsrecipe.specs import FileStamp
 
@@ -41,3 +41,17 @@ def test_a_file_that_the_system_says_nothing_of_is_a_checkpoint_error(tmp_path: 
     with pytest.raises(CheckpointError, match=r"news\.pth: cannot be read any more: ") as caught:
         check_unchanged(closed, stamp, path)
     assert caught.value.problems[0].hint
+
+
+def test_what_lies_somewhere_is_told_by_stamps(tmp_path: Path) -> None:
+    file, folder = tmp_path / "out.pth", tmp_path / "out"
+    assert stamps_at([file, folder, file / "deep"]) == {}
+    folder.mkdir()
+    assert stamps_at([folder]) == {}
+    file.write_bytes(b"x")
+    (folder / "model.pth").write_bytes(b"x")
+    (tmp_path / "link").symlink_to("out.pth")
+    found = stamps_at([tmp_path / "link", folder])
+    assert found == {path: FileStamp.of(path.stat()) for path in (file, folder / "model.pth")}
+    (folder / "model.pth").write_bytes(b"xy")
+    assert stamps_at([file, folder]) != found

@@ -226,7 +226,7 @@ def test_a_folder_that_someone_made_meanwhile_is_not_replaced(tmp_path: Path) ->
         with atomic_directory(tmp_path / "out"):
             old_folder(tmp_path)
 
-    with pytest.raises(OutputError, match="files came into it"):
+    with pytest.raises(OutputError, match="is not replaced: it was written, changed or removed"):
         meanwhile()
     assert folder_bytes(tmp_path) == {"out": None, "out/vocab.json": b"old"}
 
@@ -254,7 +254,7 @@ def test_without_locks_the_writer_of_a_folder_that_is_done_first_wins(
                 file.write(b"slower")
             write(tmp_path / "out")
 
-    with pytest.raises(OutputError, match="came into it, went or changed"):
+    with pytest.raises(OutputError, match="is not replaced: it was written, changed or removed"):
         slower()
     assert folder_bytes(tmp_path) == {"out": None, "out/model.pth": b"new"}
 
@@ -266,7 +266,7 @@ def test_a_folder_in_which_a_file_changed_meanwhile_is_not_replaced(tmp_path: Pa
         with atomic_directory(target):
             (target / "vocab.json").write_bytes(b"mine")
 
-    with pytest.raises(OutputError, match="came into it, went or changed"):
+    with pytest.raises(OutputError, match="is not replaced: it was written, changed or removed"):
         meanwhile()
     assert folder_bytes(tmp_path) == {"out": None, "out/vocab.json": b"mine"}
 

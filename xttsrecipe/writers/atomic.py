@@ -18,45 +18,57 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..checkpoints.model_directory import foreign_entries
+from ..checkpoints.unchanged import stamps_at
 from ..claims import claim
 from ..errors import Location, OutputError, Problem
 from ..remains import aside_of, clear, clear_remains, remove_folders, temporary_beside
 from ..specs import FileStamp
 from .exchange import exchange
 
+Stamps = Mapping[Path, FileStamp]
+
 # What a system says of a disk that does not take a folder; anything else, that it has no way to be asked.
 _DISK_ERRORS = (errno.EIO, errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 
 
 @contextlib.contextmanager
-def atomic_outputs(targets: Sequence[Path]) -> Iterator[list[BinaryIO]]:
+def atomic_outputs(targets: Sequence[Path], replaced: Stamps | None = None) -> Iterator[list[BinaryIO]]:
     """New files, open for reading and writing, that become ``targets`` when the block ends without an exception.
 
     All are whole and on the disk before the first takes its place, and the last, which the others belong to, decides:
     where it cannot take its place, the others have their old content again. Missing folders on the way are made, and
     removed again if the block fails. A symbolic link is followed: the file it points to is replaced. Permissions of a
-    file that is replaced are kept. Raises OutputError where the system refuses, another run is at work on a target, or
-    somebody wrote one meanwhile.
+    file that is replaced are kept. ``replaced``: what ``stamps_at`` the targets must be, if that was looked at before.
+    Raises OutputError where the system refuses, another run is at work on a target, or somebody wrote one meanwhile.
     """
     targets = [Path(os.path.realpath(target)) for target in targets]
     with ExitStack() as places:
         pairs = [(places.enter_context(_becoming(target)), target) for target in targets]
-        before = {target: _stamp(target) for target in targets}
+        before = _stamps_before(targets, replaced)
         with ExitStack() as open_files:
             yield [open_files.enter_context(new_file(temporary, target, target)) for temporary, target in pairs]
-        for target, stamp in before.items():
-            if _stamp(target) != stamp:
-                raise _not_replaced(target, "it was written, changed or removed since the run began")
+        _check_replaced(targets, before)
         _put_files_in_place(pairs, before)
 
 
-def _stamp(target: Path) -> FileStamp | None:
-    with contextlib.suppress(OSError):  # nothing is there; or what makes the run fail by itself
-        return FileStamp.of(target.stat())
-    return None
+def _stamps_before(targets: Sequence[Path], replaced: Stamps | None) -> Stamps:
+    if replaced is not None:
+        _check_replaced(targets, replaced)
+        return replaced
+    with writing(targets[-1]):
+        return stamps_at(targets)
 
 
-def _put_files_in_place(pairs: Sequence[tuple[Path, Path]], before: Mapping[Path, FileStamp | None]) -> None:
+def _check_replaced(targets: Sequence[Path], stamps: Stamps) -> None:
+    """Raises OutputError where other files lie there than did, or they changed."""
+    with writing(targets[-1]):
+        now = stamps_at(targets)
+    changed = sorted(path for path in {*now, *stamps} if now.get(path) != stamps.get(path))
+    if changed:
+        raise _not_replaced(changed[0], "it was written, changed or removed since the run began")
+
+
+def _put_files_in_place(pairs: Sequence[tuple[Path, Path]], before: Stamps) -> None:
     *beside, (last, _) = pairs
     for temporary, target in beside:
         with contextlib.suppress(OSError):  # there is no old one; or no second name for a file on this file system
@@ -68,7 +80,7 @@ def _put_files_in_place(pairs: Sequence[tuple[Path, Path]], before: Mapping[Path
     except BaseException:
         if os.path.lexists(last):
             for temporary, target in beside:
-                _put_file_back(temporary, target, was_there=before[target] is not None)
+                _put_file_back(temporary, target, was_there=target in before)
         raise
 
 
@@ -83,36 +95,32 @@ def _put_file_back(temporary: Path, target: Path, was_there: bool) -> None:
 
 
 @contextlib.contextmanager
-def atomic_directory(target: Path) -> Iterator[Path]:
+def atomic_directory(target: Path, replaced: Stamps | None = None) -> Iterator[Path]:
     """A new folder that becomes ``target`` when the block ends without an exception; the old one is then removed.
 
     Otherwise as ``atomic_outputs``. Files are to be made in it with ``new_file``. Raises OutputError too where the old
-    folder holds what does not belong to a model directory, or anything in it changed while the block was at work.
+    folder holds what does not belong to a model directory.
     """
     target = Path(os.path.realpath(target))
     with _becoming(target) as temporary:
-        before = _stamps_in(target)
+        _check_entries(target)
+        before = _stamps_before([target], replaced)
         with writing(target):
             temporary.mkdir()
         _keep_permissions(temporary, target)
         yield temporary
         with writing(target):
             _sync_folder(temporary)
-        if _stamps_in(target) != before:
-            raise _not_replaced(target, "files came into it, went or changed since the run began")
+        _check_entries(target)
+        _check_replaced([target], before)
         with writing(target):
             _put_in_place(temporary, target)
 
 
-def _stamps_in(folder: Path) -> dict[str, FileStamp]:
-    """What lies in a folder that may be replaced, by name; nothing where there is none."""
-    with writing(folder):
-        try:
-            if foreign_entries(folder):
-                raise _not_replaced(folder, "it holds what does not belong to a model directory")
-            return {entry.name: FileStamp.of(entry.stat()) for entry in folder.iterdir()}
-        except FileNotFoundError:
-            return {}
+def _check_entries(folder: Path) -> None:
+    with writing(folder), contextlib.suppress(FileNotFoundError):
+        if foreign_entries(folder):
+            raise _not_replaced(folder, "it holds what does not belong to a model directory")
 
 
 def _not_replaced(target: Path, why: str) -> OutputError:
