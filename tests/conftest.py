@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import sys
 
+import pytest
 from hypothesis import settings
 
 # Timings belong to benchmarks; on a busy machine a deadline fails for nothing. Found examples are not kept: a run of
@@ -11,3 +14,16 @@ from hypothesis import settings
 # In CI every run draws the same examples: what fails there failed before it was submitted.
 settings.register_profile("project", deadline=None, database=None, max_examples=100, derandomize="CI" in os.environ)
 settings.load_profile("project")
+
+
+@pytest.fixture
+def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on a file system that has none."""
+    if sys.platform == "win32":
+        pytest.skip("every file system has locks here")
+    import fcntl
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)

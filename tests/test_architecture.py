@@ -19,10 +19,10 @@ ROOT = "xttsrecipe"
 # each other, without cycles. A package stands for all its modules.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "version", "specs", "options"),
-    ("yaml_syntax", "patterns", "positional", "torch_dtypes", "segments", "strict_json"),
+    ("yaml_syntax", "patterns", "positional", "torch_dtypes", "segments", "strict_json", "claims"),
     ("document", "xtts", "vocabulary"),
     ("schema", "checkpoints", "methods", "settings"),
-    ("recipe",),
+    ("recipe", "remains"),
     ("rules", "sources", "text_rows"),
     ("steps", "text_tokens"),
     ("metadata",),

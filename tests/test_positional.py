@@ -78,6 +78,36 @@ def test_goes_on_where_the_system_writes_less_than_asked(descriptor: int, monkey
     assert os.pread(descriptor, 1000, 0) == bytes(range(30)) + bytes(60) + bytes(range(90, 100))
 
 
+def test_a_system_that_takes_nothing_is_an_error_not_a_wait_for_ever(
+    descriptor: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, position: 0)
+    with pytest.raises(OSError, match="takes no more bytes"):
+        write_at(descriptor, memoryview(b"x"), 0)
+
+
+@pytest.mark.usefixtures("_way")
+def test_threads_write_and_read_each_at_its_own_place(tmp_path: Path) -> None:
+    """Two files at once, each written and read by four threads."""
+    size, pieces = 70_001, 12
+    files = [os.open(tmp_path / name, os.O_RDWR | os.O_CREAT) for name in ("a", "b")]
+
+    def copy(number: int) -> bytes:
+        for descriptor in files:
+            write_at(descriptor, memoryview(bytes([number]) * size), number * size)
+        buffer = bytearray(size)
+        assert read_at(files[0], memoryview(buffer), number * size) == size
+        return bytes(buffer)
+
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(copy, [*range(pieces)] * 3))
+    for descriptor in files:
+        os.close(descriptor)
+    assert found == [bytes([number]) * size for number in range(pieces)] * 3
+    expected = b"".join(bytes([number]) * size for number in range(pieces))
+    assert [(tmp_path / name).read_bytes() == expected for name in ("a", "b")] == [True, True]
+
+
 @pytest.mark.usefixtures("_way")
 def test_threads_do_not_move_each_others_position(descriptor: int) -> None:
     def read(position: int) -> bytes:

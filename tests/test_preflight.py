@@ -13,7 +13,8 @@ import torch
 from tests.builders import save
 from tests.merging import folder_bytes, recipe_of, save_all
 from tests.voices import two_voices, voice
-from xttsrecipe.api import make_plan, run
+from xttsrecipe.api import execute_plan, make_plan, run
+from xttsrecipe.claims import claim, hidden_name
 from xttsrecipe.errors import CheckpointError, OutputError, XttsRecipeError
 from xttsrecipe.plan import Plan
 from xttsrecipe.preflight import check, output_problems, provenance_of
@@ -212,6 +213,107 @@ def test_links_in_a_circle_are_no_output(force: bool, tmp_path: Path) -> None:
     plan = make_plan(recipe_of(tmp_path, save_all(tmp_path, STATES)))
     with pytest.raises(OutputError):
         run(plan, force)
+
+
+# --- what may be replaced is what was looked at ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", ["out.pth", "out/"])
+@pytest.mark.parametrize("old", [False, True])
+def test_what_came_between_the_check_and_the_run_is_not_replaced(old: bool, output: str, tmp_path: Path) -> None:
+    """A run takes a second to import torch: another may be done by then, or somebody have put a file there."""
+    two_voices(tmp_path)
+    plan = into(tmp_path, output)
+    if old:
+        run(plan)
+    checked = check(plan)
+    run(into(tmp_path, output, audiobook="audiobook"))
+    before = folder_bytes(tmp_path)
+    with pytest.raises(OutputError, match="is not replaced: it was written, changed or removed since the run began"):
+        execute_plan(checked, lambda count: None)
+    assert folder_bytes(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["out.pth", "out.vocab.json"])
+def test_what_went_between_the_check_and_the_run_is_not_made_anew(name: str, tmp_path: Path) -> None:
+    two_voices(tmp_path)
+    plan = into(tmp_path, "out.pth")
+    run(plan)
+    checked = check(plan)
+    (tmp_path / name).unlink()
+    before = folder_bytes(tmp_path)
+    with pytest.raises(OutputError, match=f"{name}: is not replaced: "):
+        execute_plan(checked, lambda count: None)
+    assert folder_bytes(tmp_path) == before
+
+
+def test_a_link_that_leads_elsewhere_by_then_is_not_followed_there(plan: Plan, tmp_path: Path) -> None:
+    run(plan)
+    (tmp_path / "out.pth").rename(tmp_path / "ours.pth")
+    (tmp_path / "out.pth").symlink_to("ours.pth")
+    checked = check(plan)
+    (tmp_path / "out.pth").unlink()
+    (tmp_path / "out.pth").symlink_to("a.pth")
+    before = folder_bytes(tmp_path)
+    with pytest.raises(OutputError, match=r"\.pth: is not replaced: "):
+        execute_plan(checked, lambda count: None)
+    assert folder_bytes(tmp_path) == before
+
+
+# --- what killed runs left ------------------------------------------------------------------------------------------
+
+
+def left(target: Path) -> Path:
+    return target.with_name(hidden_name(target, f"{'5' * 16}.xttsrecipe.tmp"))
+
+
+def test_what_a_killed_run_left_is_cleared_before_the_room_is_looked_at(
+    plan: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left(tmp_path / "out.pth").write_bytes(b"x" * 5000)
+    usage = shutil.disk_usage(tmp_path)
+
+    def full(folder: Path) -> object:
+        return usage._replace(free=0 if left(tmp_path / "out.pth").exists() else usage.free)
+
+    monkeypatch.setattr(shutil, "disk_usage", full)
+    before = folder_bytes(tmp_path)
+    assert [problem.what for problem in output_problems(plan)] == ["does not fit on the disk"]
+    assert folder_bytes(tmp_path) == before  # a plan changes nothing
+    notes: list[str] = []
+    check(plan, on_note=notes.append)
+    (note,) = notes
+    assert note.endswith(f"left beside {tmp_path / 'out.pth'}: {left(tmp_path / 'out.pth').name}, 5,000 bytes")
+    assert not left(tmp_path / "out.pth").exists()
+
+
+def test_a_vocabulary_that_a_killed_run_left_is_cleared_though_this_run_writes_none(plan: Plan, tmp_path: Path) -> None:
+    left(tmp_path / "out.vocab.json").write_bytes(b"{")
+    run(plan)
+    assert not left(tmp_path / "out.vocab.json").exists()
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_run_at_work_is_a_reason_among_the_others(force: bool, plan: Plan, tmp_path: Path) -> None:
+    plan = into(tmp_path, "a.pth", a="a.pth", b="b.pth")
+    with claim(tmp_path / "a.pth"), pytest.raises(OutputError) as caught:
+        check(plan, force)
+    assert [problem.what for problem in caught.value.problems] == [
+        "is being written by another run",
+        "is also the source 'a': a run never overwrites its input, not even with --force",
+    ]
+
+
+def test_a_folder_that_a_killed_run_moved_aside_is_looked_at_under_its_name(tmp_path: Path) -> None:
+    two_voices(tmp_path)
+    plan = into(tmp_path, "out/")
+    run(plan)
+    later(tmp_path / "out/speakers_xtts.pth", b"new latents")
+    old = folder_bytes(tmp_path / "out")
+    (tmp_path / "out").rename(left(tmp_path / "out").with_suffix(".old"))
+    with pytest.raises(OutputError, match=r"holds speakers_xtts\.pth other than xttsrecipe wrote"):
+        check(plan)
+    assert folder_bytes(tmp_path / "out") == old
 
 
 # --- directories -------------------------------------------------------------------------------------------------

@@ -86,12 +86,11 @@ def run(
     piece written. Raises XttsRecipeError; the old output then stays as it was.
     """
     made = what if isinstance(what, Plan) else make_plan(what)
-    preflight.check(made, force)
-    return execute_plan(made, on_bytes, options)
+    return execute_plan(preflight.check(made, force), on_bytes, options)
 
 
 def execute_plan(plan: Plan, on_bytes: Callable[[int], None], options: RunOptions | None = None) -> Summary:
-    """``run`` for a plan whose preflight check has been made."""
+    """``run`` for a plan that the preflight check has given."""
     # Not at the top: importing torch takes a second or two, and only a run needs it.
     try:
         from .execute import execute

@@ -122,15 +122,19 @@ def run(
     """
     plan = _planned(recipe, set_, output)
     for note in plan.notes:
-        say(f"note: {printable(note)}\n")
+        _say_note(note)
     for warning in plan.warnings:
         say(f"warning: {printable(warning)}\n")
-    preflight.check(plan, force)
+    plan = preflight.check(plan, force, _say_note)
     with progress(plan.nbytes) as on_bytes:
         options = RunOptions(threads or default_threads(), device, check, allow_overflow)
         summary = api.execute_plan(plan, on_bytes, options)
     say(nonfinite_text(summary))
     show(summary_text(plan, summary))
+
+
+def _say_note(note: str) -> None:
+    say(f"note: {printable(note)}\n")
 
 
 @_verb

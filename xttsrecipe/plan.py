@@ -18,7 +18,7 @@ from .errors import Problem, RecipeError
 from .metadata import OutputMetadata, architecture_problems, merge_metadata
 from .recipe import Recipe
 from .rules import deciding_rules, idle_rule_problems
-from .specs import DType, Header, StoredTensor
+from .specs import DType, FileStamp, Header, StoredTensor
 from .steps import Step, StepBuilder, is_elementwise, takes_one_by_one, text_step
 from .text_rows import OutputVocabulary
 from .text_tokens import text_tokens
@@ -52,7 +52,8 @@ class Plan:
 
     ``companions``: files written with the model. ``vocabulary``: what the rows of the output mean, where that is known.
     ``memory``: peak resident bytes, estimated from above; ``disk``: bytes of the output, likewise. ``notes``: what a
-    reader should know though it is no error; ``warnings``: what everyone should, also who only runs it.
+    reader should know though it is no error; ``warnings``: what everyone should, also who only runs it. ``replaced``:
+    what lay in the output's place when it was found that it may be replaced; None before that was asked.
     """
 
     recipe: Recipe
@@ -66,6 +67,7 @@ class Plan:
     disk: int
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
+    replaced: Mapping[Path, FileStamp] | None = None
 
     @property
     def model_path(self) -> Path:
@@ -76,6 +78,12 @@ class Plan:
     def path_of(self, companion: Companion) -> Path:
         """The file that a companion is written to: beside the model."""
         return self.model_path.with_name(companion.name)
+
+    @property
+    def targets(self) -> list[Path]:
+        """What a run puts in place: a directory as a whole, or a file, right after those that go beside it."""
+        output = self.recipe.output
+        return [output.path] if output.is_directory else [*map(self.path_of, self.companions), output.path]
 
     @property
     def nbytes(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import threading
 
@@ -24,7 +25,10 @@ def write_at(descriptor: int, data: memoryview, position: int) -> None:
     """Write all of ``data`` at byte ``position``. Raises OSError."""
     done = 0
     while done < len(data):
-        done += _write_some(descriptor, data[done:], position + done)
+        count = _write_some(descriptor, data[done:], position + done)
+        if count == 0:
+            raise OSError(errno.EIO, "the system takes no more bytes, and does not say why")
+        done += count
 
 
 def start_writeback(descriptor: int, position: int, count: int) -> None:

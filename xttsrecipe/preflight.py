@@ -2,33 +2,58 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from .checkpoints import open_checkpoint
 from .checkpoints.content_digest import content_digest
 from .checkpoints.model_directory import foreign_entries
+from .checkpoints.unchanged import stamps_at
+from .companions import vocabulary_name
 from .errors import CheckpointError, Location, OutputError, Problem, listed
 from .metadata import PROVENANCE
 from .plan import Plan
+from .remains import recover
 
 _READ_BYTES = 1 << 20
 
 
-def check(plan: Plan, force: bool = False) -> None:
-    """Raises OutputError with every reason not to write the output, CheckpointError for a source of another digest.
+def check(plan: Plan, force: bool = False, on_note: Callable[[str], None] = lambda text: None) -> Plan:
+    """The plan, to be run as long as its output is what was looked at here.
 
-    ``force`` allows replacing a file that xttsrecipe did not make; an output that is an input is refused always.
+    First what runs to the same output left when they were killed is cleared, so that it takes nobody's room or place;
+    ``on_note`` is told of that. ``force`` allows replacing a file that xttsrecipe did not make; an output that is an
+    input is refused always. Raises OutputError with every reason not to write the output, CheckpointError for a source
+    of another digest.
     """
-    problems = list(output_problems(plan, force))
+    problems = list(_recover(plan, on_note))
+    replaced = None
+    with contextlib.suppress(OSError):  # which is a problem then
+        replaced = stamps_at(plan.targets)
+    problems += output_problems(plan, force)
     if problems:
         raise OutputError(problems)
     _check_digests(plan)
+    return dataclasses.replace(plan, replaced=replaced)
+
+
+def _recover(plan: Plan, on_note: Callable[[str], None]) -> Iterator[Problem]:
+    output = plan.recipe.output
+    # When an earlier run was killed, the vocabularies may have differed though they do not now.
+    beside = [] if output.is_directory else [output.path.with_name(vocabulary_name(output.path))]
+    for target in (output.path, *beside):
+        try:
+            for note in recover(target):
+                on_note(note)
+        except OutputError as error:  # a run is at work
+            yield from error.problems
 
 
 def output_problems(plan: Plan, force: bool = False) -> Iterator[Problem]:
@@ -66,10 +91,10 @@ def _refusals(plan: Plan, force: bool) -> Iterator[Problem]:
 
 def _replaced_files(plan: Plan) -> list[Path]:
     """The files that a run would replace or remove: with a directory, everything in it."""
-    output = plan.recipe.output.path
-    if not plan.recipe.output.is_directory:
-        return [output, *map(plan.path_of, plan.companions)]
-    return list(output.iterdir()) if output.is_dir() else []
+    output = plan.recipe.output
+    if not output.is_directory:
+        return plan.targets
+    return list(output.path.iterdir()) if output.path.is_dir() else []
 
 
 def _inputs(plan: Plan) -> Iterator[tuple[str, Path]]:

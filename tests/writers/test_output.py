@@ -15,6 +15,7 @@ import pytest
 
 from tests.merging import folder_bytes, recipe_of
 from tests.voices import two_voices
+from xttsrecipe import claims, remains
 from xttsrecipe.api import make_plan, run
 from xttsrecipe.errors import CheckpointError, OutputError, XttsRecipeError
 from xttsrecipe.execute import execute
@@ -23,7 +24,8 @@ from xttsrecipe.writers import atomic
 from xttsrecipe.writers.atomic import atomic_directory, new_file
 from xttsrecipe.writers.output import open_output
 
-WRITERS = str(Path(atomic.__file__).parent)
+# All that is at work between the first file beside a target and the last.
+AT_WORK = (str(Path(atomic.__file__).parent), claims.__file__, remains.__file__)
 
 
 @pytest.fixture(params=["exchanged", "renamed"])
@@ -224,12 +226,26 @@ def test_a_folder_that_someone_made_meanwhile_is_not_replaced(tmp_path: Path) ->
         with atomic_directory(tmp_path / "out"):
             old_folder(tmp_path)
 
-    with pytest.raises(OutputError, match="files came into it"):
+    with pytest.raises(OutputError, match="is not replaced: it was written, changed or removed"):
         meanwhile()
     assert folder_bytes(tmp_path) == {"out": None, "out/vocab.json": b"old"}
 
 
-def test_of_two_writers_of_one_folder_the_one_that_is_done_first_wins(tmp_path: Path, either_way: str) -> None:
+def test_a_second_writer_of_a_folder_is_refused_at_once(tmp_path: Path, either_way: str) -> None:
+    write(tmp_path / "out")
+    with atomic_directory(tmp_path / "out") as folder:
+        with new_file(folder / "model.pth", folder) as file:
+            file.write(b"first")
+        with pytest.raises(OutputError, match="out: is being written by another run"):
+            write(tmp_path / "out")
+        write(tmp_path / "another")
+    assert folder_bytes(tmp_path / "out") == {"model.pth": b"first"}
+    assert {path.name for path in tmp_path.iterdir()} == {"out", "another"}
+
+
+def test_without_locks_the_writer_of_a_folder_that_is_done_first_wins(
+    tmp_path: Path, either_way: str, without_locks: None
+) -> None:
     write(tmp_path / "out")
 
     def slower() -> None:
@@ -238,7 +254,7 @@ def test_of_two_writers_of_one_folder_the_one_that_is_done_first_wins(tmp_path: 
                 file.write(b"slower")
             write(tmp_path / "out")
 
-    with pytest.raises(OutputError, match="came into it, went or changed"):
+    with pytest.raises(OutputError, match="is not replaced: it was written, changed or removed"):
         slower()
     assert folder_bytes(tmp_path) == {"out": None, "out/model.pth": b"new"}
 
@@ -250,7 +266,7 @@ def test_a_folder_in_which_a_file_changed_meanwhile_is_not_replaced(tmp_path: Pa
         with atomic_directory(target):
             (target / "vocab.json").write_bytes(b"mine")
 
-    with pytest.raises(OutputError, match="came into it, went or changed"):
+    with pytest.raises(OutputError, match="is not replaced: it was written, changed or removed"):
         meanwhile()
     assert folder_bytes(tmp_path) == {"out": None, "out/vocab.json": b"mine"}
 
@@ -366,14 +382,14 @@ def test_a_full_disk_leaves_the_old_folder(plan: Plan, tmp_path: Path) -> None:
 
 
 class Interrupt:
-    """Raises KeyboardInterrupt before the n-th line that is executed of the writers' modules."""
+    """Raises KeyboardInterrupt before the n-th line that is executed of the modules that write."""
 
     def __init__(self, number: int) -> None:
         self.left = number
         self.done = False
 
     def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
-        if not frame.f_code.co_filename.startswith(WRITERS):
+        if not frame.f_code.co_filename.startswith(AT_WORK):
             return None
         if event == "line" and not self.done:
             self.left -= 1

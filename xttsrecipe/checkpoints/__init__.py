@@ -6,6 +6,7 @@ beside a model. Tensor data is read elsewhere (``execute``), from the places tha
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import stat
@@ -131,4 +132,6 @@ def _cannot_open(path: Path, error: Exception) -> CheckpointError:
         hint = "set the environment variable that its path names" if "${" in str(path) else None
     elif isinstance(error, PermissionError):
         hint = "ask for read permission (chmod u+r), or copy the file to a place of your own"
+    elif isinstance(error, OSError) and error.errno == errno.EIO:
+        hint = "check the file and its disk"
     return _refused(path, f"cannot be read: {reason}", hint=hint)

@@ -1,8 +1,10 @@
-"""That an open file is still the one that a plan was made with."""
+"""That a file is still the one it was: one that is read, since the plan; one that is replaced, since the run began."""
 
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from ..errors import CheckpointError, Location, Problem
@@ -10,8 +12,15 @@ from ..specs import FileStamp
 
 
 def check_unchanged(descriptor: int, stamp: FileStamp, path: Path) -> None:
-    """Raises CheckpointError, naming ``path``, where the open file has another stamp by now."""
-    if FileStamp.of(os.fstat(descriptor)) != stamp:
+    """Raises CheckpointError, naming ``path``, where the open file has another stamp by now, or cannot be asked."""
+    try:
+        found = FileStamp.of(os.fstat(descriptor))
+    except OSError as error:
+        hint = "check the file and its disk"
+        raise CheckpointError(
+            Problem(f"cannot be read any more: {error.strerror or error}", Location(str(path)), hint=hint)
+        ) from error
+    if found != stamp:
         raise CheckpointError(
             Problem(
                 "was changed or replaced since the plan was made",
@@ -19,3 +28,20 @@ def check_unchanged(descriptor: int, stamp: FileStamp, path: Path) -> None:
                 hint="wait until whatever writes it is done, then run again",
             )
         )
+
+
+def stamps_at(targets: Iterable[Path]) -> Mapping[Path, FileStamp]:
+    """What lies where something is to be written: files by their real path, of a folder the entries of that.
+
+    Empty where nothing is. Raises OSError.
+    """
+    found: dict[Path, FileStamp] = {}
+    for target in targets:
+        real = Path(os.path.realpath(target))
+        try:
+            status = real.stat()
+            paths = list(real.iterdir()) if stat.S_ISDIR(status.st_mode) else [real]
+            found |= {path: FileStamp.of(path.lstat()) for path in paths}
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+    return found

@@ -26,14 +26,14 @@ def open_output(plan: Plan) -> Iterator[BinaryIO]:
     """
     target = plan.recipe.output.path
     if plan.recipe.output.is_directory:
-        with atomic_directory(target) as folder:
+        with atomic_directory(target, plan.replaced) as folder:
             for companion in plan.companions:
                 with new_file(folder / companion.name, target, plan.path_of(companion)) as file:
                     _fill(companion, file, target)
             with new_file(folder / plan.model_path.name, target, plan.model_path) as file:
                 yield file
         return
-    with atomic_outputs([*map(plan.path_of, plan.companions), target]) as (*files, model):
+    with atomic_outputs(plan.targets, plan.replaced) as (*files, model):
         for companion, file in zip(plan.companions, files, strict=True):
             _fill(companion, file, target)
         yield model
@@ -54,5 +54,9 @@ def _blocks(source: CompanionFile) -> Iterator[bytes]:
                 yield block
     except OSError as error:
         raise CheckpointError(
-            Problem(f"cannot be read: {error.strerror or error}", Location(str(source.path)))
+            Problem(
+                f"cannot be read: {error.strerror or error}",
+                Location(str(source.path)),
+                hint="check the file and its disk",
+            )
         ) from error
