@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import secrets
 import shutil
 import subprocess
 import sys
@@ -138,7 +139,7 @@ def take_turns(case: Case, options: Options, work: Path) -> dict[str, Result]:
 def main(arguments: Sequence[str]) -> int:
     """Exit status: 0, or 1 where something could not be measured or, with ``--strict``, a bar does not hold."""
     options = parse(arguments)
-    work = options.folder / "work"
+    work = options.folder / f"work-{secrets.token_hex(8)}"  # nothing of the user's
     cases = all_cases(options.folder, work, options.divisor, options.rivals)
     cases = [case for case in cases if not options.only or case.name in options.only]
     try:

@@ -19,7 +19,7 @@ ROOT = "xttsrecipe"
 # each other, without cycles. A package stands for all its modules.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "version", "specs", "options"),
-    ("yaml_syntax", "patterns", "positional", "torch_dtypes", "segments", "strict_json", "claims"),
+    ("yaml_syntax", "patterns", "positional", "torch_dtypes", "segments", "strict_json", "claims", "crew"),
     ("document", "xtts", "vocabulary"),
     ("schema", "checkpoints", "methods", "settings"),
     ("recipe", "remains"),

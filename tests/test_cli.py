@@ -1210,7 +1210,7 @@ def test_a_device_that_is_not_there_is_refused_before_anything_is_written(folder
     before = folder_bytes(folder)
     shown = invoke("run", "recipe.yaml", "--device", "cuda")
     assert (shown.code, shown.out) == (1, "")
-    assert "--device cuda cannot be used" in shown.err
+    assert "the device 'cuda' cannot be used" in shown.err
     assert "help: leave --device out to compute on the processor" in shown.err
     assert without_traceback(shown.err)
     assert folder_bytes(folder) == before

@@ -20,3 +20,9 @@ def test_systems_that_do_not_say_which_may_be_used(
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     monkeypatch.setattr(os, "cpu_count", lambda: count)
     assert default_threads() == threads
+
+
+@pytest.mark.parametrize("threads", [0, -1])
+def test_no_thread_at_all_is_refused(threads: int) -> None:
+    with pytest.raises(ValueError, match="threads must be 1 or more"):
+        RunOptions(threads=threads)

@@ -82,8 +82,8 @@ def run(
 ) -> Summary:
     """Execute a plan (or plan a recipe and execute that) and write its output, whole or not at all.
 
-    ``force`` allows replacing an output that xttsrecipe did not make. ``on_bytes`` is called with the size of every
-    piece written. Raises XttsRecipeError; the old output then stays as it was.
+    ``force`` allows replacing an output that xttsrecipe did not make. ``on_bytes`` is called, in the
+    calling thread, with how many bytes more are written. Raises XttsRecipeError; the old output then stays as it was.
     """
     made = what if isinstance(what, Plan) else make_plan(what)
     return execute_plan(preflight.check(made, force), on_bytes, options)

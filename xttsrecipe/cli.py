@@ -100,8 +100,8 @@ def run(
             min=1,
             max=64,
             metavar="N",
-            help="Tensors to work on at once; the output is the same.  [dim]\\[default: the processors, up to 4][/dim]",
-            show_default=False,
+            help="Tensors to work on at once; the output is the same.",
+            show_default="the processors, up to 4",
         ),
     ] = None,
     device: Annotated[

@@ -14,32 +14,33 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from queue import SimpleQueue
-from typing import Generic, TypeVar
 
 with warnings.catch_warnings():
     # torch says at import that numpy is missing, where it is; nothing here needs numpy.
     warnings.filterwarnings("ignore", message="Failed to initialize NumPy", category=UserWarning)
     import torch
 
+from .crew import Crew, Room, Shared
 from .errors import OutputError, Problem, XttsRecipeError, listed
 from .lanes import Lane
 from .nonfinite import NonFiniteCount
 from .options import RunOptions
 from .plan import HELD_BYTES, Plan, held_bytes
 from .source_files import SourceFile
+from .steps import Step
 from .summary import NonFinite, Summary
 from .writers import Writer, open_output, open_writer, writing
 
-T = TypeVar("T")
-
-# A thread tells how far it is whenever it has written so much: each time costs the others a moment.
-_TOLD_BYTES = 8 << 20
+# A thread tells how far it is whenever it has written so much of a tensor: each time costs the others a moment.
+_NEWS_BYTES = 8 << 20
 
 
 def execute(
     plan: Plan, on_bytes: Callable[[int], None] = lambda count: None, options: RunOptions | None = None
 ) -> Summary:
-    """Write the plan's output. ``on_bytes`` is told of every piece of output written, in bytes.
+    """Write the plan's output. ``on_bytes`` is told how many bytes more are written, in the calling thread.
+
+    While it is at work torch itself uses one thread in the whole process.
 
     Raises CheckpointError where a source cannot be read or is not the file that was planned with, OutputError where the
     output cannot be written or values overflow; then, as on any other exception, the old output stays and nothing is
@@ -71,114 +72,69 @@ def _stream(
     plan: Plan, sources: Sequence[SourceFile], writer: Writer, on_bytes: Callable[[int], None], options: RunOptions
 ) -> tuple[NonFinite, ...]:
     """Make all tensors and write them, each by one of the threads. Raises what the first thread that fails raises."""
-    steps = _Shared(enumerate(plan.steps))
-    room = _Room(max(HELD_BYTES, *map(held_bytes, plan.steps)))
-    found: dict[int, NonFinite] = {}
-    stop = threading.Event()
+    output = plan.recipe.output.path
+    steps = Shared(enumerate(plan.steps))
+    room = Room(max(HELD_BYTES, *map(held_bytes, plan.steps)))
+    crew = Crew()
+    found: dict[int, NonFinite | None] = {}
     # What threads tell: bytes written, why they gave up, None at their end.
-    told: SimpleQueue[int | BaseException | None] = SimpleQueue()
+    news: SimpleQueue[int | BaseException | None] = SimpleQueue()
+
+    def make(lane: Lane, number: int, step: Step) -> None:
+        count = NonFiniteCount(step)
+        pending = 0
+        for position, data in lane.pieces(step, count):
+            if crew.stopped:
+                return
+            with writing(output):
+                writer.write(step.name, position, data)
+            pending += len(data)
+            if pending >= _NEWS_BYTES:
+                news.put(pending)
+                pending = 0
+        with writing(output):
+            writer.tensor_done(step.name)
+        found[number] = count.told(plan.recipe.source_names)
+        if pending:
+            news.put(pending)
 
     def work() -> None:
         try:
-            lane, pending = Lane(sources, options), 0
-            with torch.inference_mode():
+            with crew.at_work(), torch.inference_mode():
+                lane = Lane(sources, options)
                 for number, step in steps:
-                    count = NonFiniteCount(step)
                     with room.taken(held_bytes(step)):
-                        for position, data in lane.pieces(step, count):
-                            if stop.is_set():
-                                return
-                            with writing(plan.recipe.output.path):
-                                writer.write(step.name, position, data)
-                            if (pending := pending + len(data)) >= _TOLD_BYTES:
-                                told.put(pending)
-                                pending = 0
-                    with writing(plan.recipe.output.path):
-                        writer.written(step.name)
-                    if nonfinite := count.told(plan.recipe.source_names):
-                        found[number] = nonfinite
-            told.put(pending)
+                        if crew.stopped:
+                            return
+                        make(lane, number, step)
         except BaseException as error:
-            told.put(error)
+            news.put(error)
         finally:
-            told.put(None)
+            news.put(None)
 
     threads = [threading.Thread(target=work, name=f"lane {number}") for number in range(options.threads)]
-    try:
+    # Twice: an interrupt may come between the end of the inner block and the beginning of its wait.
+    with crew, crew:
         for thread in threads:
             thread.start()
-        _follow(told, len(threads), stop, on_bytes)
-    finally:
-        stop.set()
-        _join(threads)
-    return tuple(found[number] for number in sorted(found))
+        _follow(news, len(threads), on_bytes)
+    assert len(found) == len(plan.steps)
+    return tuple(tensor for _, tensor in sorted(found.items()) if tensor)
 
 
-def _follow(
-    told: SimpleQueue[int | BaseException | None], running: int, stop: threading.Event, on_bytes: Callable[[int], None]
-) -> None:
+def _follow(news: SimpleQueue[int | BaseException | None], running: int, on_bytes: Callable[[int], None]) -> None:
     """Pass on what the threads tell until all are at their end; raise the first failure."""
     failure: BaseException | None = None
     while running:
-        news = told.get()
-        if news is None:
+        told = news.get()
+        if told is None:
             running -= 1
-        elif isinstance(news, int):
-            on_bytes(news)
+        elif isinstance(told, int):
+            on_bytes(told)
         else:
-            failure = failure or news
-            stop.set()
+            failure = failure or told
     if failure:
         raise failure
-
-
-def _join(threads: Iterable[threading.Thread]) -> None:
-    """Wait for the threads, however often Ctrl-C is pressed: what they write to is closed afterwards."""
-    interrupted = False
-    for thread in threads:
-        while thread.is_alive():
-            try:
-                thread.join()
-            except KeyboardInterrupt:
-                interrupted = True
-    if interrupted:
-        raise KeyboardInterrupt
-
-
-class _Shared(Generic[T]):
-    """An iterator that several threads take from, each item going to one of them."""
-
-    def __init__(self, items: Iterable[T]) -> None:
-        self._items = iter(items)
-        self._lock = threading.Lock()
-
-    def __iter__(self) -> Iterator[T]:
-        return self
-
-    def __next__(self) -> T:
-        with self._lock:
-            return next(self._items)
-
-
-class _Room:
-    """Memory for tensors that are held whole: threads wait until what they need is free."""
-
-    def __init__(self, nbytes: int) -> None:
-        self._free = nbytes
-        self._changed = threading.Condition()
-
-    @contextlib.contextmanager
-    def taken(self, nbytes: int) -> Iterator[None]:
-        """So many bytes, at most all that there are, while the block lasts."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._free >= nbytes)
-            self._free -= nbytes
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += nbytes
-                self._changed.notify_all()
 
 
 @contextlib.contextmanager
@@ -202,7 +158,7 @@ def _check_device(name: str) -> None:
         reason = str(error).partition("\n")[0]
     if reason:
         hint = "leave --device out to compute on the processor"
-        raise XttsRecipeError(Problem(f"--device {name} cannot be used: {reason}", hint=hint))
+        raise XttsRecipeError(Problem(f"the device {name!r} cannot be used: {reason}", hint=hint))
 
 
 def _refuse_overflow(plan: Plan, nonfinite: Iterable[NonFinite]) -> None:

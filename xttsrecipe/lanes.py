@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import math
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 
@@ -68,27 +69,29 @@ class _Buffers:
     """Memory that is used again for every piece: fresh memory for each would cost more than the arithmetic."""
 
     def __init__(self) -> None:
-        # By use, index and type: the memory, and what was last handed out of it.
-        self._kept: dict[tuple[str, int, DType], tuple[torch.Tensor, torch.Tensor, memoryview]] = {}
+        # By use and slot: the memory, and what was last handed out of it.
+        self._kept: dict[tuple[str, int], tuple[torch.Tensor, torch.Tensor, memoryview]] = {}
 
-    def tensor(self, use: str, index: int, count: int, dtype: DType) -> tuple[torch.Tensor, memoryview]:
+    def tensor(self, use: str, slot: int, count: int, dtype: DType) -> tuple[torch.Tensor, memoryview]:
         """A 1-D tensor of ``count`` elements, not initialised, and its bytes; the same memory for the same use."""
-        memory, tensor, data = self._kept.get((use, index, dtype)) or (_NOTHING, _NOTHING, memoryview(b""))
-        if tensor.numel() != count:
-            if memory.numel() < count:
-                memory = torch.empty(count, dtype=torch_dtype(dtype))
-            tensor = memory[:count]
+        memory, tensor, data = self._kept.get((use, slot)) or (_NOTHING, _NOTHING, memoryview(b""))
+        if tensor.numel() != count or tensor.dtype != torch_dtype(dtype):
+            nbytes = count * dtype.itemsize
+            if memory.numel() < nbytes:
+                memory = torch.empty(nbytes, dtype=torch.uint8)
+            tensor = memory[:nbytes].view(torch_dtype(dtype))
             data = _bytes_of(tensor)
-            self._kept[use, index, dtype] = (memory, tensor, data)
+            self._kept[use, slot] = (memory, tensor, data)
         return tensor, data
 
 
-_NOTHING = torch.empty(0)
+_NOTHING = torch.empty(0, dtype=torch.uint8)
 
 
 def _bytes_of(tensor: torch.Tensor) -> memoryview:
-    """A contiguous tensor's memory, which must outlive what is returned."""
-    memory = (ctypes.c_char * tensor.nbytes).from_address(tensor.data_ptr())
+    """A contiguous tensor's memory."""
+    memory: Any = (ctypes.c_char * tensor.nbytes).from_address(tensor.data_ptr())
+    memory.owner = tensor  # which lives as long as the view
     return memoryview(memory).cast("B")
 
 
@@ -133,12 +136,12 @@ class _Pieces(Sequence[torch.Tensor]):
 
     def __getitem__(self, index: int) -> torch.Tensor:  # type: ignore[override]
         slot = self.slot(index)
-        if slot in self._held and self._held[slot][0] == index:
-            return self._held[slot][1]
-        first = self._segment.starts[index]
-        start, stop = self._range
-        piece = self._inputs[self._segment.inputs[index]].read(first + start, first + stop, self._buffers, slot)
-        self._held[slot] = (index, piece)
+        held, piece = self._held.get(slot, (None, _NOTHING))
+        if held != index:
+            first = self._segment.starts[index]
+            start, stop = self._range
+            piece = self._inputs[self._segment.inputs[index]].read(first + start, first + stop, self._buffers, slot)
+            self._held[slot] = (index, piece)
         return piece
 
     def slot(self, index: int) -> int:
@@ -156,14 +159,21 @@ class _Widened(Sequence[torch.Tensor]):
         self._dtype = dtype
         self._device = device
         self._buffers = buffers
+        self._held: dict[int, tuple[int, torch.Tensor]] = {}
 
     def __len__(self) -> int:
         return len(self._pieces)
 
     def __getitem__(self, index: int) -> torch.Tensor:  # type: ignore[override]
-        piece = self._pieces[index]
+        slot = self._pieces.slot(index)
+        held, tensor = self._held.get(slot, (None, _NOTHING))
+        if held != index:
+            tensor = self._wide(self._pieces[index], slot)
+            self._held[slot] = (index, tensor)
+        return tensor
+
+    def _wide(self, piece: torch.Tensor, slot: int) -> torch.Tensor:
         if piece.dtype != torch_dtype(self._dtype):
-            slot = self._pieces.slot(index)
             piece = self._buffers.tensor("compute", slot, piece.numel(), self._dtype)[0].copy_(piece)
         return (torch.view_as_real(piece).flatten() if piece.is_complex() else piece).to(self._device)
 

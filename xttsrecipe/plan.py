@@ -16,6 +16,7 @@ from .checkpoints import safetensors
 from .companions import Companion, plan_companions
 from .errors import Problem, RecipeError
 from .metadata import OutputMetadata, architecture_problems, merge_metadata
+from .options import MOST_THREADS
 from .recipe import Recipe
 from .rules import deciding_rules, idle_rule_problems
 from .specs import DType, FileStamp, Header, StoredTensor
@@ -28,11 +29,9 @@ from .xtts import MODEL_FILES, TRAINER_PREFIX, generation, has_dvae
 # one thread holds of them stays within so many bytes: pieces shrink for wide types, and for many sources where a method
 # wants all at once.
 PIECE_ELEMENTS = 1 << 16
-LANE_BYTES = 3 << 19
+LANE_BYTES = 1536 << 10
 # How much of tensors that are held whole may be held at once, unless a single one needs more.
 HELD_BYTES = 16 << 20
-# Threads that the estimate of memory allows for.
-_THREADS = 4
 
 # What is read at once to pick a scattered tensor's elements from: enough for any tensor of XTTS, bounded for others.
 SPAN_BYTES = 16 << 20
@@ -221,12 +220,12 @@ def held_bytes(step: Step) -> int:
 
 
 def _bytes_per_element(step: Step) -> int:
-    """What an element takes on its way: as read, as computed with where that is another type, as written; and two of
-    the computed type, of float64 where more than two sources are summed in it, for what the method makes.
+    """What an element takes on its way: as read, as computed with where that is another type, as written; and three
+    of the computed type for what the method makes, or two of float64 where more than two sources are summed in it.
     """
     inputs = sorted((_input_bytes(tensor, step.compute) for tensor in step.inputs), reverse=True)
-    wide = DType.FLOAT64.itemsize if len(inputs) > 2 else step.compute.itemsize
-    return sum(inputs[:2] if takes_one_by_one(step) else inputs) + step.spec.dtype.itemsize + 2 * wide
+    made = max(3 * step.compute.itemsize, 2 * DType.FLOAT64.itemsize if len(inputs) > 2 else 0)
+    return sum(inputs[:2] if takes_one_by_one(step) else inputs) + step.spec.dtype.itemsize + made
 
 
 def _input_bytes(tensor: StoredTensor, compute: DType) -> int:
@@ -237,7 +236,9 @@ def _memory(steps: Sequence[Step], headers: Sequence[Header]) -> int:
     """Peak resident bytes: what importing takes, pieces for each thread, and tensors that are held whole."""
     held = max(map(held_bytes, steps), default=0)
     tensors = sum(len(header.tensors) + len(header.training_only) for header in headers) + len(steps)
-    return _IMPORT_BYTES + _THREADS * LANE_BYTES + max(held, HELD_BYTES if held else 0) + tensors * _BYTES_PER_TENSOR
+    return (
+        _IMPORT_BYTES + MOST_THREADS * LANE_BYTES + max(held, HELD_BYTES if held else 0) + tensors * _BYTES_PER_TENSOR
+    )
 
 
 def _disk(steps: Sequence[Step], metadata: OutputMetadata, companions: Sequence[Companion]) -> int:

@@ -22,9 +22,10 @@ def linear(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
 
     At most two of the tensors are needed at once, the first and one other.
 
-    Elements that are equal in all tensors come out as they are where weights sum to 1 (−0.0 as 0.0). float32 is exact
-    to within 4 · 2⁻²⁴ · Σ|wᵢxᵢ|. The result does not depend on the processor: no operation's rounding is left to a
-    fused instruction. Each element depends on the same element of the tensors only. The tensors stay as they are.
+    Where weights sum to 1, elements that are equal in all tensors come out as they are (−0.0 as 0.0; float32 of three
+    and more as long as Σ|wᵢ| < 2²⁰), and float32 is exact to within 4 · 2⁻²⁴ · Σ|wᵢxᵢ|. The result does not depend on
+    the processor: no operation's rounding is left to a fused instruction. Each element depends on the same element of
+    the tensors only. The tensors stay as they are.
     """
     several_singles = len(tensors) > 2 and tensors[0].element_size() == 4
     result = _accumulated(tensors, weights) if several_singles else _anchored(tensors, weights)
@@ -90,7 +91,8 @@ def _literal(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
 
 
 def _heaviest(weights: Sequence[float]) -> int:
-    return max(range(len(weights)), key=weights.__getitem__)
+    """The first of those that count most, with whatever sign."""
+    return max(range(len(weights)), key=lambda index: abs(weights[index]))
 
 
 def _is_one(total: float) -> bool:

@@ -22,7 +22,7 @@ class Writer(Protocol):
     def write(self, name: str, position: int, data: memoryview) -> None:
         """``data`` at byte ``position`` of a tensor; a tensor's pieces come in order, from one thread."""
 
-    def written(self, name: str) -> None:
+    def tensor_done(self, name: str) -> None:
         """To be called when every byte of a tensor has been written: it begins its way to the disk."""
 
     def finish(self) -> None:

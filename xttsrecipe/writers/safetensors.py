@@ -40,7 +40,7 @@ class SafetensorsWriter:
     def write(self, name: str, position: int, data: memoryview) -> None:
         write_at(self._descriptor, data, self._starts[name] + position)
 
-    def written(self, name: str) -> None:
+    def tensor_done(self, name: str) -> None:
         start_writeback(self._descriptor, self._starts[name], self._tensors[name].nbytes)
 
     def finish(self) -> None:

@@ -60,7 +60,7 @@ class TorchZipWriter:
         self._checksums[name] = crc32(data, self._checksums[name])
         self._written[name] += len(data)
 
-    def written(self, name: str) -> None:
+    def tensor_done(self, name: str) -> None:
         place = self._places[name]
         start_writeback(self._descriptor, place.offset, place.spec.nbytes)
 
