@@ -4,7 +4,7 @@ BIN := .venv/bin
 COQUI_VENV ?= .venv-coqui
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-coqui check lint format clean
+.PHONY: help setup demo test test-coqui bench check lint format clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ test-coqui: setup  ## Test with the real client: install coqui-tts (1.8 GB), mer
 	PYTHON=$(PYTHON) tests/coqui/install.sh $(COQUI_VENV)
 	$(COQUI_VENV)/bin/python -m pytest -c tests/coqui/pytest.ini --confcutdir=tests/coqui tests/coqui
 
+bench: setup  ## Measure speed and memory at full size; ARGS=--quick for small files, ARGS=--rivals with mergekit and sd-mecha
+	$(BIN)/python -m benchmarks $(ARGS)
+
 lint: setup  ## Check format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -42,7 +45,7 @@ format: setup  ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean:  ## Remove everything that was made here, .venv and .venv-coqui too
-	rm -rf .venv .venv-coqui .venv-coqui.lock build dist demo/checkpoints demo/merged benchmarks/data
+clean:  ## Remove everything that was made here, .venv and those of clients and rivals too
+	rm -rf .venv .venv-coqui .venv-coqui.lock .venv-rivals build dist demo/checkpoints demo/merged benchmarks/data
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

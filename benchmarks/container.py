@@ -22,7 +22,7 @@ PIECE = memoryview(os.urandom(1 << 20))
 
 def skeleton(path: Path) -> None:
     with path.open("w+b") as file:
-        writer = TorchZipWriter(known_tensors(), OutputMetadata({}, None, ()), file)
+        writer = TorchZipWriter(known_tensors(), OutputMetadata({}, None, (), ()), file)
         for name, spec in known_tensors().items():
             for position in range(0, spec.nbytes, len(PIECE)):
                 writer.write(name, position, PIECE[: spec.nbytes - position])

@@ -141,7 +141,7 @@ def test_progress_is_told_in_bytes(tmp_path: Path) -> None:
     plan = xttsrecipe.make_plan(recipe_of(tmp_path, save_all(tmp_path, [{"x": torch.ones(300), "y": torch.ones(2)}])))
     pieces: list[int] = []
     xttsrecipe.run(plan, on_bytes=pieces.append)
-    assert pieces == [1200, 8]
+    assert sum(pieces) == 1208
 
 
 def test_force_replaces_what_we_did_not_make(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ ROOT = "xttsrecipe"
 # Bottom to top, as in ARCHITECTURE.md. A module imports only from floors below its own; a package's modules may import
 # each other, without cycles. A package stands for all its modules.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "version", "specs"),
+    ("errors", "version", "specs", "options"),
     ("yaml_syntax", "patterns", "positional", "torch_dtypes", "segments", "strict_json", "claims"),
     ("document", "xtts", "vocabulary"),
     ("schema", "checkpoints", "methods", "settings"),
@@ -28,11 +28,13 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("metadata",),
     ("companions",),
     ("caveats",),
-    ("plan",),
-    ("preflight", "gather", "writers", "report"),
+    ("plan", "summary"),
+    ("preflight", "gather", "nonfinite", "source_files", "writers", "report"),
+    ("lanes",),
     ("execute",),
     ("api",),
     ("validation", "starter"),
+    ("verb",),
     ("cli",),
     ("__main__",),
 )
@@ -44,8 +46,9 @@ OUTSIDE: Mapping[str, set[str]] = {
     "bracex": {"patterns", "xtts"},
     "jsonschema": {"schema"},
     "rich": {"report.progress"},
-    "torch": {"execute", "gather", "torch_dtypes", "writers.torch_zip"},
-    "typer": {"cli"},
+    "isal": {"writers.torch_zip"},
+    "torch": {"execute", "gather", "lanes", "nonfinite", "torch_dtypes", "writers.torch_zip"},
+    "typer": {"cli", "verb"},
     "wcmatch": {"patterns"},
     "yaml": {"document", "yaml_syntax"},
 }

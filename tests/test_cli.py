@@ -30,6 +30,7 @@ from tests.merging import folder_bytes
 from tests.strict_json import strictly
 from tests.voices import two_voices, voice
 from xttsrecipe import api, preflight
+from xttsrecipe.options import RunOptions
 from xttsrecipe.report import inspection
 from xttsrecipe.report.components import components_json, components_text
 from xttsrecipe.report.plan import plan_keys_text, plan_text
@@ -249,7 +250,7 @@ def test_a_bug_in_the_middle_of_a_run_leaves_nothing_behind(folder: Path, monkey
     def broken(*_: object) -> None:
         raise RuntimeError("the flux capacitor is empty")
 
-    monkeypatch.setattr("xttsrecipe.execute._pieces_of", broken)
+    monkeypatch.setattr("xttsrecipe.lanes.Lane.pieces", broken)
     shown = invoke("run", "recipe.yaml")
     assert (shown.code, shown.out) == (3, "")
     assert "RuntimeError: the flux capacitor is empty" in shown.err
@@ -1095,11 +1096,11 @@ def test_an_interrupted_run_into_a_directory_leaves_the_old_one(voices: Path, mo
     assert invoke("run", "recipe.yaml").code == 0
     before = folder_bytes(voices)
 
-    def interrupt(plan: package.plan.Plan, on_bytes: Callable[[int], None]) -> Any:
+    def interrupt(plan: package.plan.Plan, on_bytes: Callable[[int], None], options: RunOptions) -> Any:
         def stop(count: int) -> None:
             raise KeyboardInterrupt
 
-        return original(plan, stop)
+        return original(plan, stop, options)
 
     original = api.execute_plan
     monkeypatch.setattr(api, "execute_plan", interrupt)
@@ -1141,3 +1142,75 @@ def test_init_in_the_directory_itself_calls_it_by_its_name(voices: Path, monkeyp
     monkeypatch.chdir(voices / "news")
     data = yaml.safe_load(invoke("init", ".", "../audiobook").out)
     assert data["checkpoints"] == {"news": ".", "audiobook": "../audiobook"}
+
+
+# --- what is written ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def spoiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a recipe over two checkpoints that hold NaN, infinity and numbers beyond float16."""
+    monkeypatch.chdir(tmp_path)
+    nan, inf = float("nan"), float("inf")
+    save(tmp_path / "a.pth", {"x": torch.tensor([1.0, nan, nan]), "y": torch.tensor([9e4, 1.0]), "z": torch.ones(2)})
+    save(tmp_path / "b.pth", {"x": torch.tensor([1.0, nan, inf]), "y": torch.tensor([9e4, 1.0]), "z": torch.ones(2)})
+    write_recipe(tmp_path, "checkpoints: {a: a.pth, b: b.pth}\noutput: {path: out.pth}\n")
+    return tmp_path
+
+
+def test_a_run_names_what_is_not_finite_and_whose_it_is(spoiled: Path) -> None:
+    shown = invoke("run", "recipe.yaml")
+    assert shown.code == 0
+    assert "warning: 1 tensor holds values that are NaN or infinite\n    x: 2 from a, 2 from b\n" in shown.err
+    assert shown.out.startswith("out.pth: 3 tensors")
+
+
+def test_without_check_only_what_is_computed_is_looked_at(spoiled: Path) -> None:
+    taken = ("--set", "overrides={x: from a}")
+    assert "x: 2 from a\n" in invoke("run", "recipe.yaml", *taken).err
+    shown = invoke("run", "recipe.yaml", *taken, "--no-check")
+    assert (shown.code, "warning" in shown.err) == (0, False)
+
+
+def test_a_run_refuses_values_too_large_for_the_outputs_type(spoiled: Path) -> None:
+    before = folder_bytes(spoiled)
+    shown = invoke("run", "recipe.yaml", "--set", "output.dtype=float16", "--no-check")
+    assert (shown.code, shown.out) == (1, "")
+    assert "1 tensor has values that are too large for float16" in shown.err
+    assert "    y: 1 of its values\n" in shown.err
+    assert "help: write a type with more range (output.dtype: bfloat16 or float32), or run again with" in shown.err
+    assert folder_bytes(spoiled) == before
+
+
+def test_a_run_writes_infinity_where_that_is_allowed(spoiled: Path) -> None:
+    shown = invoke("run", "recipe.yaml", "--set", "output.dtype=float16", "--allow-overflow")
+    assert shown.code == 0
+    assert "    y: 1 too large for float16\n" in shown.err
+    assert torch.load("out.pth", weights_only=True)["model"]["y"].tolist() == [float("inf"), 1.0]
+
+
+@pytest.mark.parametrize("threads", ["1", "2", "8"])
+def test_the_number_of_threads_changes_no_byte(threads: str, folder: Path) -> None:
+    assert invoke("run", "recipe.yaml").code == 0
+    (made,) = set(folder.glob("*.pth")) - {folder / "news.pth", folder / "audiobook.pth"}
+    expected = made.read_bytes()
+    assert invoke("run", "recipe.yaml", "--threads", threads).code == 0
+    assert made.read_bytes() == expected
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "65", "two"])
+def test_no_such_number_of_threads_is_wrong_usage(threads: str, folder: Path) -> None:
+    shown = invoke("run", "recipe.yaml", "--threads", threads)
+    assert (shown.code, shown.out) == (2, "")
+    assert "--threads" in shown.err
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_device_that_is_not_there_is_refused_before_anything_is_written(folder: Path) -> None:
+    before = folder_bytes(folder)
+    shown = invoke("run", "recipe.yaml", "--device", "cuda")
+    assert (shown.code, shown.out) == (1, "")
+    assert "--device cuda cannot be used" in shown.err
+    assert "help: leave --device out to compute on the processor" in shown.err
+    assert without_traceback(shown.err)
+    assert folder_bytes(folder) == before

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import itertools
 import math
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -28,19 +32,28 @@ from tests.merging import (
 )
 from tests.voices import write_vocabulary
 from xttsrecipe.api import load_recipe, make_plan, run
-from xttsrecipe.errors import CheckpointError
-from xttsrecipe.execute import execute
-from xttsrecipe.plan import CHUNK_BYTES, Plan
+from xttsrecipe.errors import CheckpointError, OutputError, XttsRecipeError
+from xttsrecipe.execute import _join, _Room, execute
+from xttsrecipe.options import RunOptions
+from xttsrecipe.plan import PIECE_ELEMENTS, Plan
+from xttsrecipe.source_files import SourceFile
 from xttsrecipe.specs import DType
+from xttsrecipe.summary import NonFinite
 from xttsrecipe.xtts import TEXT_ROWS
 
 INF, NAN = math.inf, math.nan
 LABELS = [dtype.label for dtype in DType]
 # Elements of float32 in a chunk, and a tensor of some chunks and a part.
-CHUNK = CHUNK_BYTES // 4
+CHUNK = PIECE_ELEMENTS
 SEVERAL_CHUNKS = 2 * CHUNK + 12_345
 
 pytestmark = pytest.mark.filterwarnings("ignore:ComplexHalf support is experimental")
+
+
+@pytest.fixture(autouse=True)
+def _every_piece_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not only every few megabytes: these tests stop runs at pieces of small files."""
+    monkeypatch.setattr("xttsrecipe.execute._TOLD_BYTES", 1)
 
 
 @pytest.fixture(autouse=True)
@@ -123,7 +136,8 @@ def test_any_numbers_and_weights(
     rows: list[tuple[float, ...]], data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     tensors = [torch.tensor(column) for column in zip(*rows, strict=True)]
-    weights = data.draw(st.lists(st.floats(-2, 3), min_size=len(tensors) - 1, max_size=len(tensors) - 1))
+    weight = st.floats(-2, 3).filter(lambda value: value == 0 or abs(value) > 2.0**-100)  # what float32 has, too
+    weights = data.draw(st.lists(weight, min_size=len(tensors) - 1, max_size=len(tensors) - 1))
     weights.append(1 - math.fsum(weights))
     found = merge_one(tmp_path_factory.mktemp("any"), *tensors, weights=weights)
     assert_weighted_sum(found, tensors, weights)
@@ -253,7 +267,8 @@ def test_shared_infinities_do_not_become_nan(dtype: torch.dtype, count: int, tmp
 @pytest.mark.parametrize("label", ["float32", "float64", "float8_e5m2"])
 def test_every_nan_that_is_converted_is_the_same(label: str, wanted: str, tmp_path: Path) -> None:
     """Whatever its payload and sign: processors differ in what they make of them."""
-    found = merge_one(tmp_path, patterns(label), patterns(label, 1), dtype=wanted)
+    plan = plan_of(tmp_path, [{"x": patterns(label)}, {"x": patterns(label, 1)}], dtype=wanted)
+    found = loaded_model(run(plan, options=RunOptions(allow_overflow=True)).output)["x"]
     canonical = torch.tensor(NAN).to(getattr(torch, wanted))
     assert found.isnan().sum() > 4
     assert_same_bits(found[found.isnan()], canonical.expand(int(found.isnan().sum())))
@@ -378,7 +393,7 @@ def test_the_summary_says_what_was_done(tmp_path: Path) -> None:
     assert summary.size == (tmp_path / "out.pth").stat().st_size
     assert summary.seconds > 0
     assert sum(pieces) == plan.nbytes
-    assert max(pieces) <= CHUNK_BYTES
+    assert max(pieces) <= 4 * PIECE_ELEMENTS
 
 
 def test_a_source_of_weight_zero_is_not_read(tmp_path: Path) -> None:
@@ -473,16 +488,19 @@ def test_a_source_that_changes_in_the_middle_leaves_the_old_output(
     assert after[output] == before[output]
 
 
-def test_a_short_read_names_file_and_tensor(tmp_path: Path) -> None:
+def test_a_short_read_names_file_and_tensor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = a_merge(tmp_path)
+    read = os.preadv
 
-    def on_bytes(count: int) -> None:
-        os.truncate(tmp_path / "b.pth", 5000)
+    def preadv(*arguments: Any) -> int:
+        os.truncate(tmp_path / "b.pth", 5000)  # once all are open
+        return read(*arguments)
 
+    monkeypatch.setattr(os, "preadv", preadv)
     with pytest.raises(
-        CheckpointError, match=r"b\.pth: tensor 'x' cannot be read: the file ends [\d,]+ bytes too early"
+        CheckpointError, match=r"b\.pth: tensor '[xy]' cannot be read: the file ends [\d,]+ bytes too early"
     ):
-        execute(plan, on_bytes)
+        execute(plan)
 
 
 def test_a_source_that_is_replaced_in_the_middle_is_read_on_as_planned(tmp_path: Path) -> None:
@@ -601,13 +619,16 @@ def test_a_disk_that_fills_up_is_an_output_error(output: str, tmp_path: Path) ->
 
 SAME_BYTES = """
 import sys, xttsrecipe
+from xttsrecipe.options import RunOptions
 for recipe in sys.argv[2:]:
-    xttsrecipe.run(xttsrecipe.load_recipe(recipe, [f"output.path={recipe}.{sys.argv[1]}.pth"]))
+    made = xttsrecipe.load_recipe(recipe, [f"output.path={recipe}.{sys.argv[1]}.pth"])
+    xttsrecipe.run(made, options=RunOptions(threads=int(sys.argv[1][0]), allow_overflow=True))
 """
+# By the number of threads.
 SURROUNDINGS = {
-    "plain": {"OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "2"},
-    "plain-instructions": {"ATEN_CPU_CAPABILITY": "default"},
-    "one-thread": {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "1"},
+    "2 threads": {"OMP_NUM_THREADS": "2", "PYTHONHASHSEED": "2"},
+    "8 threads, plain instructions": {"ATEN_CPU_CAPABILITY": "default"},
+    "1 thread": {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONHASHSEED": "1"},
 }
 
 
@@ -621,6 +642,7 @@ def mixed_states(count: int) -> list[State]:
             "bf16": tensor[:5002].bfloat16(),
             "c64": torch.complex(tensor[:999], tensor[1:1000]),
             "f8": tensor[:777].to(torch.float8_e4m3fn),
+            **{f"small {number}": tensor[number : number + 7] for number in range(40)},
             "i": torch.arange(9) + index,
         }
         for index, tensor in enumerate(floats)
@@ -679,11 +701,11 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[st
 
 
 @pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("surroundings", [name for name in SURROUNDINGS if name != "plain"])
+@pytest.mark.parametrize("surroundings", list(SURROUNDINGS)[1:])
 def test_the_same_recipe_and_inputs_give_the_same_bytes(
     case: str, surroundings: str, outputs: Mapping[str, Mapping[str, bytes]]
 ) -> None:
-    assert outputs[case][surroundings] == outputs[case]["plain"]
+    assert outputs[case][surroundings] == outputs[case]["2 threads"]
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
@@ -758,7 +780,7 @@ def test_memory_stays_within_the_plan_whatever_the_size(tmp_path: Path) -> None:
 def test_memory_stays_within_the_plan_whatever_the_number_of_sources(
     count: int, label: str, first: float, tmp_path: Path
 ) -> None:
-    states = [{"x": torch.rand(CHUNK_BYTES).to(getattr(torch, label))} for _ in range(count)]
+    states = [{"x": torch.rand(8 * PIECE_ELEMENTS).to(getattr(torch, label))} for _ in range(count)]
     states[0]["x"][0] = first
     recipe_of(tmp_path, save_all(tmp_path, states))
     planned, peak = planned_and_measured_memory(tmp_path)
@@ -782,3 +804,133 @@ def test_memory_stays_within_the_plan_where_rows_are_merged_by_token(tmp_path: P
     recipe_of(tmp_path, {"a": "a.pth", "b": "b.pth"}, vocabulary={"a": "a.json", "b": "b.json"})
     planned, peak = planned_and_measured_memory(tmp_path)
     assert peak <= planned
+
+
+@pytest.mark.parametrize("threads", [1, 2, 8, 64])
+@pytest.mark.parametrize("output", ["out.pth", "out.safetensors"])
+def test_any_number_of_threads_writes_the_same(threads: int, output: str, tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, mixed_states(3), output)
+    expected = execute(plan, options=RunOptions(threads=2)).output.read_bytes()
+    told: list[int] = []
+    summary = execute(plan, told.append, RunOptions(threads))
+    assert summary.output.read_bytes() == expected
+    assert sum(told) == plan.nbytes
+
+
+def test_no_thread_is_left_behind(tmp_path: Path) -> None:
+    before = threading.enumerate()
+    plan = plan_of(tmp_path, mixed_states(2))
+    execute(plan, options=RunOptions(threads=8))
+    os.truncate(tmp_path / "b.pth", 5000)
+    with pytest.raises(CheckpointError):
+        execute(plan, options=RunOptions(threads=8))
+    assert threading.enumerate() == before
+
+
+def test_when_one_thread_fails_the_others_stop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    states = [{f"x{number}": torch.full((CHUNK,), float(source)) for number in range(40)} for source in range(2)]
+    plan = plan_of(tmp_path, states)
+    read, calls = SourceFile.read, itertools.count()
+
+    def failing(self: SourceFile, *arguments: Any) -> None:
+        if next(calls) == 10:
+            raise MemoryError
+        read(self, *arguments)
+
+    monkeypatch.setattr(SourceFile, "read", failing)
+    before = folder_bytes(tmp_path)
+    with pytest.raises(MemoryError):
+        execute(plan, options=RunOptions(threads=2))
+    assert next(calls) < 2 * 40
+    assert folder_bytes(tmp_path) == before
+
+
+def test_interrupting_again_while_threads_end_does_not_tear_them_from_their_files() -> None:
+    """What they write to is closed when the block around them ends, and its number given to the next file."""
+    release = threading.Event()
+    thread = threading.Thread(target=release.wait)
+    thread.start()
+    for delay in (0.1, 0.2):
+        threading.Timer(delay, signal.raise_signal, [signal.SIGINT]).start()
+    threading.Timer(0.4, release.set).start()
+    with pytest.raises(KeyboardInterrupt):
+        _join([thread])
+    assert not thread.is_alive()
+
+
+def test_what_is_held_whole_at_once_is_bounded() -> None:
+    room, held, most = _Room(100), 0, 0
+    lock = threading.Lock()
+
+    def work(nbytes: int) -> None:
+        nonlocal held, most
+        for _ in range(50):
+            with room.taken(nbytes):
+                with lock:
+                    held += nbytes
+                    most = max(most, held)
+                with lock:
+                    held -= nbytes
+
+    threads = [threading.Thread(target=work, args=[nbytes]) for nbytes in (0, 10, 30, 60, 100)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert 100 <= most <= 100
+    assert held == 0
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "meta", "gpu", "cpu:x", ""])
+def test_a_device_that_is_not_there_is_refused(device: str, tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, [{"x": torch.ones(3)}] * 2)
+    before = folder_bytes(tmp_path)
+    with pytest.raises(XttsRecipeError, match=f"--device {device}"):
+        execute(plan, options=RunOptions(device=device))
+    assert folder_bytes(tmp_path) == before
+
+
+@pytest.mark.parametrize(("wanted", "value"), [("float16", 70_000.0), ("bfloat16", 3.4e38)])
+def test_values_too_large_for_the_outputs_type_are_refused(wanted: str, value: float, tmp_path: Path) -> None:
+    run(plan_of(tmp_path, [{"old": torch.ones(2)}]))
+    large = torch.tensor([1.0, value, -value])
+    states: list[State] = [
+        {"x": large, "y": torch.ones(2), "z": large[:2]},
+        {"x": large, "y": torch.ones(2), "z": large[:2]},
+    ]
+    plan = plan_of(tmp_path, states, dtype=wanted)
+    before = folder_bytes(tmp_path)
+    with pytest.raises(OutputError) as caught:
+        run(plan)
+    (problem,) = caught.value.problems
+    assert problem.what == f"2 tensors have values that are too large for {wanted}"
+    assert problem.details == ("x: 2 of its values", "z: 1 of its values")
+    assert "--allow-overflow" in (problem.hint or "")
+    assert folder_bytes(tmp_path) == before
+
+
+def test_a_mean_too_large_for_its_own_type_is_refused_too(tmp_path: Path) -> None:
+    """Weights beyond 1 reach farther than the sources."""
+    plan = plan_of(tmp_path, [{"x": torch.tensor([3e38])}, {"x": torch.tensor([-3e38])}], weights=[1.5, -0.5])
+    with pytest.raises(OutputError, match="1 tensor has values that are too large for float32"):
+        run(plan)
+
+
+def test_overflow_that_is_allowed_is_infinite_and_told(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, [{"x": torch.tensor([1.0, 70_000.0, -INF])}] * 2, dtype="float16")
+    summary = run(plan, options=RunOptions(allow_overflow=True))
+    assert loaded_model(summary.output)["x"].tolist() == [1.0, INF, -INF]
+    assert summary.nonfinite == (NonFinite("x", DType.FLOAT16, 2, 1, {"a": 1, "b": 1}),)
+
+
+def test_what_is_not_finite_is_told_in_plan_order_with_its_sources(tmp_path: Path) -> None:
+    names = [f"x{number}" for number in range(30)]
+    states: list[State] = [
+        {name: torch.tensor([NAN if number % 3 == source else 1.0, 2.0]) for number, name in enumerate(names)}
+        for source in range(2)
+    ]
+    summary = run(plan_of(tmp_path, states, overrides={"x0": "from b"}), options=RunOptions(threads=4))
+    assert [(found.key, dict(found.brought)) for found in summary.nonfinite] == [
+        (name, {"ab"[number % 3]: 1}) for number, name in enumerate(names) if number % 3 < 2 and number
+    ]
+    assert run(plan_of(tmp_path, [{"x": torch.ones(3)}] * 2)).nonfinite == ()

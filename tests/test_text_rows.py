@@ -26,8 +26,8 @@ from tests.samples import write_safetensors
 from tests.voices import AUDIOBOOK, NEWS, rows_of, text_state, trained, write_vocabulary
 from xttsrecipe.api import make_plan, run
 from xttsrecipe.errors import Problem, RecipeError, XttsRecipeError
-from xttsrecipe.execute import Summary
 from xttsrecipe.plan import Plan
+from xttsrecipe.summary import Summary
 from xttsrecipe.xtts import TEXT_ROWS
 
 Tokens = Mapping[str, int]

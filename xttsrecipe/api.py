@@ -17,18 +17,16 @@ import os
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from . import checkpoints, plan, preflight, recipe
 from .errors import CheckpointError, Problem, XttsRecipeError
+from .options import RunOptions
 from .plan import Plan
 from .recipe import Recipe
 from .settings import output_setting, parse_setting
 from .sources import open_sources
 from .specs import Header
-
-if TYPE_CHECKING:
-    from .execute import Summary
+from .summary import Summary
 
 
 def load_recipe(
@@ -76,17 +74,22 @@ def make_plan(recipe: Recipe) -> Plan:
     return plan.make_plan(recipe, open_sources(recipe.sources))
 
 
-def run(what: Plan | Recipe, force: bool = False, on_bytes: Callable[[int], None] = lambda count: None) -> Summary:
+def run(
+    what: Plan | Recipe,
+    force: bool = False,
+    on_bytes: Callable[[int], None] = lambda count: None,
+    options: RunOptions | None = None,
+) -> Summary:
     """Execute a plan (or plan a recipe and execute that) and write its output, whole or not at all.
 
     ``force`` allows replacing an output that xttsrecipe did not make. ``on_bytes`` is called with the size of every
     piece written. Raises XttsRecipeError; the old output then stays as it was.
     """
     made = what if isinstance(what, Plan) else make_plan(what)
-    return execute_plan(preflight.check(made, force), on_bytes)
+    return execute_plan(preflight.check(made, force), on_bytes, options)
 
 
-def execute_plan(plan: Plan, on_bytes: Callable[[int], None]) -> Summary:
+def execute_plan(plan: Plan, on_bytes: Callable[[int], None], options: RunOptions | None = None) -> Summary:
     """``run`` for a plan that the preflight check has given."""
     # Not at the top: importing torch takes a second or two, and only a run needs it.
     try:
@@ -96,4 +99,4 @@ def execute_plan(plan: Plan, on_bytes: Callable[[int], None]) -> Summary:
             Problem(f"a run needs {error.name}, which is not installed", hint="pip install torch (or its CPU build)")
         ) from error
 
-    return execute(plan, on_bytes)
+    return execute(plan, on_bytes, options)

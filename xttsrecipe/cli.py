@@ -1,39 +1,36 @@
-"""The command line: one function per verb. Owns exit codes and the catch-all for bugs."""
+"""The command line: one function per verb."""
 
 from __future__ import annotations
 
 import functools
-import inspect as inspect_module
 import os
-import platform
 import shlex
 import signal
 import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, NoReturn, ParamSpec
+from typing import Annotated, NoReturn
 
 import typer
 
 from . import api, preflight, validation
 from .errors import ExitCode, Location, OutputError, Problem, XttsRecipeError
+from .options import RunOptions, default_threads
 from .patterns import PatternError
 from .plan import Plan
 from .report import inspection
 from .report import plan as plan_report
 from .report.components import components_json, components_text
-from .report.layout import counted, printable, size_text
+from .report.layout import printable
 from .report.plan_json import plan_json
-from .report.problems import place_text, problem_text, problems_text, relative
+from .report.problems import problem_text, problems_text, relative
 from .report.progress import progress
-from .report.streams import discard, finish, say, show
+from .report.streams import say, show
+from .report.summary import nonfinite_text, summary_text
 from .schema import schema_text
 from .settings import parse_setting
 from .starter import starter_recipe
+from .verb import verb
 from .version import __version__
-
-P = ParamSpec("P")
 
 app = typer.Typer(
     name="xttsrecipe",
@@ -49,46 +46,7 @@ app = typer.Typer(
 )
 
 
-def _paragraphs(docstring: str) -> str:
-    """A docstring with each paragraph on one line, for typer to wrap as the terminal wants."""
-    return "\n\n".join(" ".join(paragraph.split()) for paragraph in inspect_module.cleandoc(docstring).split("\n\n"))
-
-
-def _verb(function: Callable[P, None]) -> Callable[P, None]:
-    """A verb of the command line; its errors end the process with a message for people and the fitting exit code."""
-
-    @app.command(help=_paragraphs(function.__doc__ or ""))
-    @functools.wraps(function)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
-        try:
-            function(*args, **kwargs)
-            finish()
-        except XttsRecipeError as error:
-            say(problems_text(error.problems))
-            raise typer.Exit(ExitCode.NO) from None
-        except KeyboardInterrupt:
-            say("interrupted; an output is only replaced when the new one is whole\n")
-            raise typer.Exit(ExitCode.INTERRUPTED) from None
-        except BrokenPipeError:  # the reader of our results has seen enough
-            discard(sys.stdout.fileno())
-            raise typer.Exit(ExitCode.OK) from None
-        except (typer.Exit, typer.BadParameter):
-            raise
-        except Exception:
-            _report_bug()
-
-    return guarded
-
-
-def _report_bug() -> NoReturn:
-    say(traceback.format_exc())
-    say(
-        "\nThis is a bug in xttsrecipe, not a mistake of yours. Please report it, with the lines above, the command, "
-        "the recipe and what 'xttsrecipe inspect' says of the checkpoints.\n"
-        f"xttsrecipe {__version__}, Python {platform.python_version()}, {platform.platform()}\n"
-    )
-    raise typer.Exit(ExitCode.BUG)
-
+_verb = functools.partial(verb, app)
 
 # Whether a file can be read is ours to say, with what to do about it.
 _argument = functools.partial(typer.Argument, show_default=False, readable=False)
@@ -136,6 +94,26 @@ def run(
     force: Annotated[
         bool, typer.Option("--force", help="Replace an existing output that xttsrecipe did not make. Never an input.")
     ] = False,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=64,
+            metavar="N",
+            help="Tensors to work on at once; the output is the same.  [dim]\\[default: the processors, up to 4][/dim]",
+            show_default=False,
+        ),
+    ] = None,
+    device: Annotated[
+        str, typer.Option(metavar="NAME", help="Where methods that need whole tensors compute: cpu, cuda, cuda:1.")
+    ] = "cpu",
+    check: Annotated[
+        bool,
+        typer.Option("--check/--no-check", help="Look for NaN and infinity in what is written; say whose they are."),
+    ] = True,
+    allow_overflow: Annotated[
+        bool, typer.Option("--allow-overflow", help="Write infinity for values too large for the output's type.")
+    ] = False,
 ) -> None:
     """Merge: execute the recipe's plan and write the output, whole or not at all.
 
@@ -144,16 +122,19 @@ def run(
     """
     plan = _planned(recipe, set_, output)
     for note in plan.notes:
-        say(f"note: {printable(note)}\n")
+        _say_note(note)
     for warning in plan.warnings:
         say(f"warning: {printable(warning)}\n")
-    preflight.check(plan, force)
+    plan = preflight.check(plan, force, _say_note)
     with progress(plan.nbytes) as on_bytes:
-        summary = api.execute_plan(plan, on_bytes)
-    rate = size_text(int(summary.nbytes / max(summary.seconds, 1e-9)))
-    amount = f"{counted(summary.tensors, 'tensor')}, {size_text(summary.nbytes)} in {summary.seconds:.1f} s ({rate}/s)"
-    beside = f", with {', '.join(companion.name for companion in plan.companions)}" if plan.companions else ""
-    show(f"{place_text(summary.output, plan.recipe.output.is_directory)}: {amount}{beside}\n")
+        options = RunOptions(threads or default_threads(), device, check, allow_overflow)
+        summary = api.execute_plan(plan, on_bytes, options)
+    say(nonfinite_text(summary))
+    show(summary_text(plan, summary))
+
+
+def _say_note(note: str) -> None:
+    say(f"note: {printable(note)}\n")
 
 
 @_verb

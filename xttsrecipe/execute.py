@@ -1,80 +1,189 @@
-"""Streams a plan's steps from the sources to the output. Decides nothing: what the plan says is what happens.
+"""Carries out a plan: several threads make the tensors, each of them one at a time. Decides nothing.
 
-Imports torch, as do only ``gather``, ``torch_dtypes`` and ``writers.torch_zip``. Memory holds a few pieces of
-tensors, whatever the number and the size of the checkpoints.
+Of all that is imported for a run, only this module and those that it names below import torch. Memory holds a few
+pieces of tensors for each thread, whatever the number and the size of the checkpoints.
 """
 
 from __future__ import annotations
 
 import contextlib
-import math
 import os
+import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
+from queue import SimpleQueue
+from typing import Generic, TypeVar
 
 with warnings.catch_warnings():
     # torch says at import that numpy is missing, where it is; nothing here needs numpy.
     warnings.filterwarnings("ignore", message="Failed to initialize NumPy", category=UserWarning)
     import torch
 
-from .checkpoints.unchanged import check_unchanged
-from .errors import CheckpointError, Location, Problem
-from .gather import gather
-from .methods import METHODS
-from .plan import Plan, piece_elements
-from .positional import read_at
-from .specs import DType, Header, StoredTensor
-from .steps import Step
-from .torch_dtypes import torch_dtype
-from .writers import open_output, open_writer, writing
+from .errors import OutputError, Problem, XttsRecipeError, listed
+from .lanes import Lane
+from .nonfinite import NonFiniteCount
+from .options import RunOptions
+from .plan import HELD_BYTES, Plan, held_bytes
+from .source_files import SourceFile
+from .summary import NonFinite, Summary
+from .writers import Writer, open_output, open_writer, writing
+
+T = TypeVar("T")
+
+# A thread tells how far it is whenever it has written so much: each time costs the others a moment.
+_TOLD_BYTES = 8 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What a run did: tensors and bytes of tensor data written, the file's size, wall seconds of the streaming."""
-
-    output: Path
-    tensors: int
-    nbytes: int
-    size: int
-    seconds: float
-
-
-def execute(plan: Plan, on_bytes: Callable[[int], None] = lambda count: None) -> Summary:
+def execute(
+    plan: Plan, on_bytes: Callable[[int], None] = lambda count: None, options: RunOptions | None = None
+) -> Summary:
     """Write the plan's output. ``on_bytes`` is told of every piece of output written, in bytes.
 
     Raises CheckpointError where a source cannot be read or is not the file that was planned with, OutputError where the
-    output cannot be written; then, as on any other exception, the old output stays and nothing is left behind.
+    output cannot be written or values overflow; then, as on any other exception, the old output stays and nothing is
+    left behind.
     """
+    options = options or RunOptions()
     output = plan.recipe.output.path
-    started = time.perf_counter()
-    with ExitStack() as stack, torch.inference_mode(), _one_thread():
-        sources = [stack.enter_context(_OpenSource(header)) for header in plan.headers]
-        lane = _Lane()
+    with ExitStack() as stack, _no_inner_threads():
+        _check_device(options.device)
+        sources = [stack.enter_context(SourceFile(header)) for header in plan.headers]
         with open_output(plan) as file:
             with writing(output):
                 writer = open_writer(plan, file)
-            for step in plan.steps:
-                for name, position, data in _pieces_of(step, sources, lane):
-                    with writing(output):
-                        writer.write(name, position, data)
-                    on_bytes(len(data))
-            for source in sources:
-                source.check_unchanged()
+            started = time.perf_counter()
+            nonfinite = _stream(plan, sources, writer, on_bytes, options)
             with writing(output):
                 writer.finish()
                 file.flush()
+            seconds = time.perf_counter() - started
+            for source in sources:
+                source.check_unchanged()
+            if not options.allow_overflow:
+                _refuse_overflow(plan, nonfinite)
             size = os.fstat(file.fileno()).st_size
-    return Summary(output, len(plan.steps), plan.nbytes, size, time.perf_counter() - started)
+    return Summary(output, len(plan.steps), plan.nbytes, size, seconds, nonfinite)
+
+
+def _stream(
+    plan: Plan, sources: Sequence[SourceFile], writer: Writer, on_bytes: Callable[[int], None], options: RunOptions
+) -> tuple[NonFinite, ...]:
+    """Make all tensors and write them, each by one of the threads. Raises what the first thread that fails raises."""
+    steps = _Shared(enumerate(plan.steps))
+    room = _Room(max(HELD_BYTES, *map(held_bytes, plan.steps)))
+    found: dict[int, NonFinite] = {}
+    stop = threading.Event()
+    # What threads tell: bytes written, why they gave up, None at their end.
+    told: SimpleQueue[int | BaseException | None] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            lane, pending = Lane(sources, options), 0
+            with torch.inference_mode():
+                for number, step in steps:
+                    count = NonFiniteCount(step)
+                    with room.taken(held_bytes(step)):
+                        for position, data in lane.pieces(step, count):
+                            if stop.is_set():
+                                return
+                            with writing(plan.recipe.output.path):
+                                writer.write(step.name, position, data)
+                            if (pending := pending + len(data)) >= _TOLD_BYTES:
+                                told.put(pending)
+                                pending = 0
+                    with writing(plan.recipe.output.path):
+                        writer.written(step.name)
+                    if nonfinite := count.told(plan.recipe.source_names):
+                        found[number] = nonfinite
+            told.put(pending)
+        except BaseException as error:
+            told.put(error)
+        finally:
+            told.put(None)
+
+    threads = [threading.Thread(target=work, name=f"lane {number}") for number in range(options.threads)]
+    try:
+        for thread in threads:
+            thread.start()
+        _follow(told, len(threads), stop, on_bytes)
+    finally:
+        stop.set()
+        _join(threads)
+    return tuple(found[number] for number in sorted(found))
+
+
+def _follow(
+    told: SimpleQueue[int | BaseException | None], running: int, stop: threading.Event, on_bytes: Callable[[int], None]
+) -> None:
+    """Pass on what the threads tell until all are at their end; raise the first failure."""
+    failure: BaseException | None = None
+    while running:
+        news = told.get()
+        if news is None:
+            running -= 1
+        elif isinstance(news, int):
+            on_bytes(news)
+        else:
+            failure = failure or news
+            stop.set()
+    if failure:
+        raise failure
+
+
+def _join(threads: Iterable[threading.Thread]) -> None:
+    """Wait for the threads, however often Ctrl-C is pressed: what they write to is closed afterwards."""
+    interrupted = False
+    for thread in threads:
+        while thread.is_alive():
+            try:
+                thread.join()
+            except KeyboardInterrupt:
+                interrupted = True
+    if interrupted:
+        raise KeyboardInterrupt
+
+
+class _Shared(Generic[T]):
+    """An iterator that several threads take from, each item going to one of them."""
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self._items = iter(items)
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[T]:
+        return self
+
+    def __next__(self) -> T:
+        with self._lock:
+            return next(self._items)
+
+
+class _Room:
+    """Memory for tensors that are held whole: threads wait until what they need is free."""
+
+    def __init__(self, nbytes: int) -> None:
+        self._free = nbytes
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def taken(self, nbytes: int) -> Iterator[None]:
+        """So many bytes, at most all that there are, while the block lasts."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= nbytes)
+            self._free -= nbytes
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += nbytes
+                self._changed.notify_all()
 
 
 @contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Pieces are too small to share: on a busy machine torch's threads would wait for each other at every step."""
+def _no_inner_threads() -> Iterator[None]:
+    """Pieces are too small to share: torch's own threads would wait for each other at every step."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -83,141 +192,31 @@ def _one_thread() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-class _OpenSource:
-    """A source's file, open for reading the places that its header gives."""
+def _check_device(name: str) -> None:
+    """Raises XttsRecipeError where torch does not know the device or cannot use it here."""
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+        reason = "nothing can be computed there" if device.type == "meta" else ""
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).partition("\n")[0]
+    if reason:
+        hint = "leave --device out to compute on the processor"
+        raise XttsRecipeError(Problem(f"--device {name} cannot be used: {reason}", hint=hint))
 
-    def __init__(self, header: Header) -> None:
-        self._header = header
-        self._path = str(header.path)
 
-    def __enter__(self) -> _OpenSource:
-        try:
-            self._descriptor = os.open(self._header.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        except OSError as error:
-            raise CheckpointError(
-                Problem(f"cannot be read any more: {error.strerror or error}", Location(self._path))
-            ) from error
-        try:
-            self.check_unchanged()
-        except CheckpointError:
-            os.close(self._descriptor)
-            raise
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        os.close(self._descriptor)
-
-    def check_unchanged(self) -> None:
-        check_unchanged(self._descriptor, self._header.stamp, self._header.path)
-
-    def read(self, tensor: StoredTensor, position: int, buffer: memoryview) -> None:
-        """Fill the buffer from byte ``position`` after the tensor's first element, as the bytes lie in the file."""
-        try:
-            count = read_at(self._descriptor, buffer, tensor.offset + position)
-        except OSError as error:
-            raise self._unreadable(tensor, error.strerror or str(error)) from error
-        if count < len(buffer):
-            raise self._unreadable(tensor, f"the file ends {len(buffer) - count:,} bytes too early")
-
-    def _unreadable(self, tensor: StoredTensor, why: str) -> CheckpointError:
-        return CheckpointError(
-            Problem(
-                f"tensor {tensor.name!r} cannot be read: {why}",
-                Location(self._path),
-                hint="check the file and its disk",
-            )
+def _refuse_overflow(plan: Plan, nonfinite: Iterable[NonFinite]) -> None:
+    overflowed = [tensor for tensor in nonfinite if tensor.overflowed]
+    if not overflowed:
+        return
+    dtypes = listed(sorted({str(tensor.dtype) for tensor in overflowed}))
+    count = "1 tensor has" if len(overflowed) == 1 else f"{len(overflowed)} tensors have"
+    raise OutputError(
+        Problem(
+            f"{count} values that are too large for {dtypes}",
+            plan.recipe.output.where,
+            hint="write a type with more range (output.dtype: bfloat16 or float32), or run again with --allow-overflow "
+            "to have them infinite",
+            details=tuple(f"{tensor.key}: {tensor.overflowed:,} of its values" for tensor in overflowed),
         )
-
-
-class _Lane:
-    """Buffers that are used again for every piece: fresh memory for each would cost more than the arithmetic."""
-
-    def __init__(self) -> None:
-        self._buffers: dict[tuple[str, int], bytearray] = {}
-
-    def tensor(self, use: tuple[str, int], count: int, dtype: DType) -> tuple[torch.Tensor, memoryview]:
-        """A tensor of ``count`` elements, not initialised, and its bytes."""
-        nbytes = count * dtype.itemsize
-        buffer = self._buffers.get(use)
-        if buffer is None or len(buffer) < nbytes:
-            buffer = self._buffers[use] = bytearray(nbytes)
-        elements = torch.frombuffer(buffer, dtype=torch.uint8, count=nbytes).view(torch_dtype(dtype))
-        return elements, memoryview(buffer)[:nbytes]
-
-
-class _Input:
-    """One input of a step, piece by piece."""
-
-    def __init__(self, tensor: StoredTensor, source: _OpenSource, lane: _Lane, index: int) -> None:
-        self._tensor = tensor
-        self._source = source
-        self._lane = lane
-        self._use = ("read", index)
-        self._whole = None if tensor.is_contiguous else gather(tensor, source.read)
-
-    def read(self, start: int, stop: int) -> torch.Tensor:
-        """Elements ``start`` to ``stop`` in row-major order; valid until the next call."""
-        if self._whole is not None:
-            return self._whole[start:stop]
-        dtype = self._tensor.spec.dtype
-        elements, buffer = self._lane.tensor(self._use, stop - start, dtype)
-        self._source.read(self._tensor, start * dtype.itemsize, buffer)
-        return elements
-
-
-def _pieces_of(step: Step, sources: Sequence[_OpenSource], lane: _Lane) -> Iterator[tuple[str, int, memoryview]]:
-    """The finished bytes of one tensor, in pieces: its name, the position in it, the bytes (valid until the next)."""
-    inputs = [
-        _Input(tensor, sources[source], lane, index)
-        for index, (source, tensor) in enumerate(zip(step.sources, step.inputs, strict=True))
-    ]
-    for segment in step.segments:
-        for start, stop in _ranges(step, segment.count):
-            pieces = [
-                inputs[index].read(first + start, first + stop)
-                for index, first in zip(segment.inputs, segment.starts, strict=True)
-            ]
-            merged = _merged(step, pieces, segment.weights, lane)
-            result, data = lane.tensor(("write", 0), stop - start, step.spec.dtype)
-            result.copy_(merged)
-            if merged.dtype != result.dtype and step.spec.dtype in (DType.FLOAT16, DType.BFLOAT16):
-                # Which NaN a conversion gives depends on the processor.
-                result.masked_fill_(merged.isnan(), math.nan)
-            yield step.name, (segment.start + start) * step.spec.dtype.itemsize, data
-
-
-def _ranges(step: Step, count: int) -> Iterator[tuple[int, int]]:
-    """The elements of a segment piece by piece; all at once where the method needs them whole."""
-    size = piece_elements(step)
-    if step.method in METHODS and not METHODS[step.method].elementwise:
-        size = max(count, 1)
-    for start in range(0, count, size):
-        yield start, min(start + size, count)
-
-
-def _merged(step: Step, pieces: Sequence[torch.Tensor], weights: Sequence[float], lane: _Lane) -> torch.Tensor:
-    # Fine-tunes of one parent share most of it: what is equal everywhere stays as it is, bit for bit, NaN included.
-    if _are_equal(pieces):
-        return pieces[0]
-    return METHODS[step.method].combine(_widened(step, pieces, lane), weights)
-
-
-def _are_equal(pieces: Sequence[torch.Tensor]) -> bool:
-    first, *others = pieces
-    if any(piece.dtype != first.dtype for piece in others):
-        return False
-    # Eight bytes at a time where all of them lie so: one that was gathered may begin anywhere.
-    size = first.element_size()
-    aligned = first.numel() * size % 8 == 0 and all(piece.storage_offset() * size % 8 == 0 for piece in pieces)
-    bits = first.view(torch.int64 if aligned else torch.uint8)
-    return all(torch.equal(piece.view(bits.dtype), bits) for piece in others)
-
-
-def _widened(step: Step, pieces: Sequence[torch.Tensor], lane: _Lane) -> list[torch.Tensor]:
-    """The pieces in the type that the step computes in."""
-    wide = []
-    for index, piece in enumerate(pieces):
-        if piece.dtype != torch_dtype(step.compute):
-            piece = lane.tensor(("compute", index), piece.numel(), step.compute)[0].copy_(piece)
-        wide.append(piece)
-    return wide
+    )

@@ -18,15 +18,21 @@ from .errors import Problem, RecipeError
 from .metadata import OutputMetadata, architecture_problems, merge_metadata
 from .recipe import Recipe
 from .rules import deciding_rules, idle_rule_problems
-from .specs import FileStamp, Header, StoredTensor
-from .steps import Step, StepBuilder, text_step
+from .specs import DType, FileStamp, Header, StoredTensor
+from .steps import Step, StepBuilder, is_elementwise, takes_one_by_one, text_step
 from .text_rows import OutputVocabulary
 from .text_tokens import text_tokens
 from .xtts import MODEL_FILES, TRAINER_PREFIX, generation, has_dvae
 
-# Tensors are read, merged and written in pieces of so many bytes, in the widest type they pass through: a few fit a
-# processor's cache. With more sources than four the pieces shrink, so that all together stay within four.
-CHUNK_BYTES = 1 << 20
+# Tensors are read, merged and written in pieces of so many elements at most, few enough for a processor's cache. What
+# one thread holds of them stays within so many bytes: pieces shrink for wide types, and for many sources where a method
+# wants all at once.
+PIECE_ELEMENTS = 1 << 16
+LANE_BYTES = 3 << 19
+# How much of tensors that are held whole may be held at once, unless a single one needs more.
+HELD_BYTES = 16 << 20
+# Threads that the estimate of memory allows for.
+_THREADS = 4
 
 # What is read at once to pick a scattered tensor's elements from: enough for any tensor of XTTS, bounded for others.
 SPAN_BYTES = 16 << 20
@@ -201,19 +207,37 @@ def _carrier(recipe: Recipe, headers: Sequence[Header]) -> int | None:
 
 
 def piece_elements(step: Step) -> int:
-    """How many elements of a tensor are read, merged and written at once."""
-    widest = max(dtype.itemsize for dtype in (*(tensor.spec.dtype for tensor in step.inputs), step.compute))
-    return CHUNK_BYTES // widest * 4 // max(len(step.inputs), 4)
+    """How many elements of a tensor are read, merged and written at once: the same on every machine."""
+    fitting = LANE_BYTES // _bytes_per_element(step)
+    return min(PIECE_ELEMENTS, 1 << max(fitting.bit_length() - 1, 0))
+
+
+def held_bytes(step: Step) -> int:
+    """Bytes of tensors that must be in memory whole while a step is at work: scattered ones, and all where the method
+    needs them.
+    """
+    scattered = sum(map(_gathered, step.inputs))
+    return scattered if is_elementwise(step) else scattered + step.spec.numel * _bytes_per_element(step)
+
+
+def _bytes_per_element(step: Step) -> int:
+    """What an element takes on its way: as read, as computed with where that is another type, as written; and two of
+    the computed type, of float64 where more than two sources are summed in it, for what the method makes.
+    """
+    inputs = sorted((_input_bytes(tensor, step.compute) for tensor in step.inputs), reverse=True)
+    wide = DType.FLOAT64.itemsize if len(inputs) > 2 else step.compute.itemsize
+    return sum(inputs[:2] if takes_one_by_one(step) else inputs) + step.spec.dtype.itemsize + 2 * wide
+
+
+def _input_bytes(tensor: StoredTensor, compute: DType) -> int:
+    return tensor.spec.dtype.itemsize + (compute.itemsize if tensor.spec.dtype != compute else 0)
 
 
 def _memory(steps: Sequence[Step], headers: Sequence[Header]) -> int:
-    """Peak resident bytes: what importing takes, buffers for pieces, and tensors that do not lie in one piece."""
-    most_inputs = max((len(step.inputs) for step in steps), default=0)
-    # A piece of each source as read and as computed with, the result, and what single operations make.
-    buffers = (2 * min(most_inputs, 8) + 5) * CHUNK_BYTES
-    scattered = max((sum(map(_gathered, step.inputs)) for step in steps), default=0)
+    """Peak resident bytes: what importing takes, pieces for each thread, and tensors that are held whole."""
+    held = max(map(held_bytes, steps), default=0)
     tensors = sum(len(header.tensors) + len(header.training_only) for header in headers) + len(steps)
-    return _IMPORT_BYTES + buffers + scattered + tensors * _BYTES_PER_TENSOR
+    return _IMPORT_BYTES + _THREADS * LANE_BYTES + max(held, HELD_BYTES if held else 0) + tensors * _BYTES_PER_TENSOR
 
 
 def _disk(steps: Sequence[Step], metadata: OutputMetadata, companions: Sequence[Companion]) -> int:

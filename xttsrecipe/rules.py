@@ -19,7 +19,7 @@ def deciding_rules(recipe: Recipe, keys: Collection[str]) -> Mapping[str, Rule |
     """The rule that decides each key, None where the global weights do; keys in their order."""
     decided: dict[str, Rule | None] = dict.fromkeys(keys)
     for rule in recipe.rules:
-        decided.update((key, rule) for key in filter(rule.matches, keys))
+        decided.update(dict.fromkeys(filter(rule.matches, keys), rule))
     return decided
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -42,10 +43,11 @@ class CancellingWeightsError(ValueError):
         self.inputs = inputs
 
 
-def whole(count: int, weights: Sequence[float]) -> tuple[Segment, ...]:
+@functools.lru_cache(maxsize=4096)
+def whole(count: int, weights: tuple[float, ...]) -> tuple[Segment, ...]:
     """A tensor of ``count`` elements that is made from the same places in all inputs."""
     inputs = range(len(weights))
-    return (Segment(0, count, tuple(inputs), (0,) * len(inputs), tuple(weights)),)
+    return (Segment(0, count, tuple(inputs), (0,) * len(inputs), weights),)
 
 
 def runs_of(row_of: Sequence[Sequence[int | None]]) -> Iterator[Run]:

@@ -67,10 +67,9 @@ _WIDTH = {DType.FLOAT64: 3, DType.FLOAT32: 2, DType.COMPLEX128: 3, DType.COMPLEX
 
 def widest(dtypes: list[DType]) -> DType:
     """The type that holds every value of ``dtypes``, all floating or all complex: float16, bfloat16 give float32."""
-    distinct = list(dict.fromkeys(dtypes))
-    if len(distinct) == 1:
-        return distinct[0]
-    wide = max(distinct, key=lambda dtype: _WIDTH.get(dtype, 0))
+    if all(dtype is dtypes[0] for dtype in dtypes):
+        return dtypes[0]
+    wide = max(dtypes, key=lambda dtype: _WIDTH.get(dtype, 0))
     if wide in _WIDTH:
         return wide
     return DType.COMPLEX64 if wide.kind == "complex" else DType.FLOAT32
@@ -135,10 +134,8 @@ class StoredTensor:
     @property
     def is_contiguous(self) -> bool:
         """Whether the elements lie in row-major order without gaps; strides of dimensions of size 1 do not count."""
-        if self.spec.numel == 0:
-            return True
         expected = contiguous_strides(self.spec.shape)
-        if self.strides == expected:
+        if self.strides == expected or 0 in self.spec.shape:
             return True
         return all(
             size == 1 or stride == want

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from .errors import Problem, listed
+from .methods import METHODS
 from .recipe import Merge, Recipe, Rule, Take
 from .segments import Segment, whole
 from .specs import DType, Header, StoredTensor, TensorSpec, shape_text, widest
@@ -25,7 +26,7 @@ class Step:
     ``key``: canonical; ``name``: as the output has it. ``rule``: the pattern that decided, None for the global
     weights or a training-only tensor. ``inputs`` and ``weights`` run in parallel; ``sources`` are their indices in
     the recipe. ``method``: a name in the method table, or ``from`` for a tensor that is taken as it is (one input),
-    ``carried`` for one that no rule decides. ``compute``: the type that the arithmetic is done in. ``segments``: what
+    ``carried`` for one that no rule decides. ``compute``: the type that the method gets them in. ``segments``: what
     the tensor is made of from its first element to its last.
     """
 
@@ -49,13 +50,28 @@ class Step:
 _UNEQUAL = "of unequal shape"
 
 
+def is_elementwise(step: Step) -> bool:
+    """Whether a step can be done in pieces; otherwise its method needs all elements at once."""
+    return step.method not in METHODS or METHODS[step.method].elementwise
+
+
+def takes_one_by_one(step: Step) -> bool:
+    """Whether at most two inputs, the first and one other, are needed at once."""
+    return step.method not in METHODS or METHODS[step.method].one_by_one
+
+
 def text_step(steps: Iterable[Step]) -> Step | None:
     """The first of the text tensors' steps, which are decided alike; None where there are none."""
     return next((step for step in steps if step.key in TEXT_ROWS), None)
 
 
-# The tensor of a key in each source that a decision reads: index of the source, tensor, weight.
-_Weighted = Sequence[tuple[int, StoredTensor, float]]
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What a decision reads: sources (indices), and the weight of each. Those of weight 0 are not among them."""
+
+    decision: Take | Merge
+    sources: tuple[int, ...]
+    weights: tuple[float, ...]
 
 
 class StepBuilder:
@@ -67,66 +83,77 @@ class StepBuilder:
         self._text = TextRows(recipe, headers)
         self._names = recipe.source_names
         self._prefix = prefix
+        self._readings = {rule: _reading(rule.decision if rule else recipe.default) for rule in (*recipe.rules, None)}
         # By what is wrong and the rule that decided: the keys, each with the facts.
         self._misfits: dict[tuple[str, Rule | None], dict[str, str]] = {}
 
     def step(self, key: str, rule: Rule | None) -> Step | None:
         """The step for a canonical key; None, and a problem kept, where the sources do not allow one."""
-        decision = rule.decision if rule else self._recipe.default
-        read = [(index, weight) for index, weight in _weights(decision) if weight != 0]
-        absent = [self._names[index] for index, _ in read if key not in self._headers[index].tensors]
+        reading = self._readings[rule]
+        absent = [self._names[index] for index in reading.sources if key not in self._headers[index].tensors]
         if absent:
             self._misfit(f"missing in {listed(absent)}", rule, key, "")
             return None
-        tensors = [(index, self._headers[index].tensors[key], weight) for index, weight in read]
-        if key in TEXT_ROWS and not self._text.fit(key, [(index, tensor.spec) for index, tensor, _ in tensors]):
-            return None
-        vocabulary = self._vocabulary(key, tensors)
-        first = 1 if vocabulary else 0  # the first dimension that must be equal
-        if len({tensor.spec.shape[first:] for _, tensor, _ in tensors}) > 1:
-            facts = [f"{self._names[index]} {shape_text(tensor.spec.shape)}" for index, tensor, _ in tensors]
-            self._misfit(_UNEQUAL, rule, key, ", ".join(facts))
-            return None
-        if len({tensor.spec.dtype.kind for _, tensor, _ in tensors}) > 1:
-            facts = [f"{self._names[index]} {tensor.spec.dtype}" for index, tensor, _ in tensors]
-            self._misfit("of element types that cannot be mixed", rule, key, ", ".join(facts))
+        inputs = tuple([self._headers[index].tensors[key] for index in reading.sources])
+        vocabulary = None
+        if key in TEXT_ROWS:
+            if not self._text.fit(key, [*zip(reading.sources, (tensor.spec for tensor in inputs), strict=True)]):
+                return None
+            vocabulary = self._vocabulary(reading.sources, inputs)
+        if not self._alike(key, rule, inputs, by_token=vocabulary is not None):
             return None
         if vocabulary:
-            return self._by_token(key, rule, decision, tensors, vocabulary)
-        if not tensors[0][1].spec.dtype.averages:
-            heaviest, tensor, _ = max(tensors, key=lambda entry: entry[2])  # the first of equals
-            tensors = [(heaviest, tensor, 1.0)]
-        method = "from" if isinstance(decision, Take) or len(tensors) == 1 else decision.method.name
-        spec = tensors[0][1].spec
-        segments = whole(spec.numel, [weight for _, _, weight in tensors])
-        return self._made(key, rule, method, tensors, spec.shape, segments)
+            return self._by_token(key, rule, inputs, vocabulary)
+        spec, sources, weights = inputs[0].spec, reading.sources, reading.weights
+        if not spec.dtype.averages:
+            heaviest = max(range(len(weights)), key=weights.__getitem__)  # the first of equals
+            sources, inputs, weights = (sources[heaviest],), (inputs[heaviest],), (1.0,)
+        decision = reading.decision
+        method = "from" if isinstance(decision, Take) or len(inputs) == 1 else decision.method.name
+        return self._made(key, rule, method, sources, inputs, weights, spec.shape, whole(spec.numel, weights))
 
-    def _vocabulary(self, key: str, tensors: _Weighted) -> OutputVocabulary | None:
-        """The vocabulary to merge this tensor's rows by, where they do not mean the same tokens in the same places."""
-        if key not in TEXT_ROWS or not all(tensor.spec.dtype.averages for _, tensor, _ in tensors):
+    def _alike(self, key: str, rule: Rule | None, inputs: Sequence[StoredTensor], by_token: bool) -> bool:
+        """Whether the inputs fit together in shape, rows apart where those are merged by token, and kind of number."""
+        specs = [tensor.spec for tensor in inputs]
+        if specs.count(specs[0]) == len(specs):
+            return True
+        names = [self._names[index] for index in self._readings[rule].sources]
+        if len({spec.shape[1:] if by_token else spec.shape for spec in specs}) > 1:
+            facts = [f"{name} {shape_text(spec.shape)}" for name, spec in zip(names, specs, strict=True)]
+            self._misfit(_UNEQUAL, rule, key, ", ".join(facts))
+            return False
+        if len({spec.dtype.kind for spec in specs}) > 1:
+            facts = [f"{name} {spec.dtype}" for name, spec in zip(names, specs, strict=True)]
+            self._misfit("of element types that cannot be mixed", rule, key, ", ".join(facts))
+            return False
+        return True
+
+    def _vocabulary(self, sources: tuple[int, ...], inputs: Sequence[StoredTensor]) -> OutputVocabulary | None:
+        """The vocabulary to merge text rows by, where they do not mean the same tokens in the same places."""
+        if not all(tensor.spec.dtype.averages for tensor in inputs):
             return None
-        vocabulary = self._text.vocabulary(tuple(index for index, _, _ in tensors))
+        vocabulary = self._text.vocabulary(sources)
         return vocabulary if vocabulary and vocabulary.by_token else None
 
     def _by_token(
-        self, key: str, rule: Rule | None, decision: Take | Merge, tensors: _Weighted, vocabulary: OutputVocabulary
+        self, key: str, rule: Rule | None, inputs: tuple[StoredTensor, ...], vocabulary: OutputVocabulary
     ) -> Step | None:
-        shape = tensors[0][1].spec.shape[1:]
-        weights = [weight for _, _, weight in tensors]
-        segments = self._text.segments(vocabulary, weights, math.prod(shape))
+        reading = self._readings[rule]
+        shape = inputs[0].spec.shape[1:]
+        segments = self._text.segments(vocabulary, reading.weights, math.prod(shape))
         if segments is None:
             return None
-        assert isinstance(decision, Merge)  # a tensor taken from one source has that source's vocabulary
-        return self._made(key, rule, decision.method.name, tensors, (vocabulary.merged.rows, *shape), segments)
+        assert isinstance(reading.decision, Merge)  # a tensor taken from one source has that source's vocabulary
+        method, rows = reading.decision.method.name, vocabulary.merged.rows
+        return self._made(key, rule, method, reading.sources, inputs, reading.weights, (rows, *shape), segments)
 
     def _misfit(self, what: str, rule: Rule | None, key: str, facts: str) -> None:
         self._misfits.setdefault((what, rule), {})[key] = facts
 
     def _made(
-        self, key: str, rule: Rule | None, method: str, tensors: _Weighted, shape: tuple[int, ...],
-        segments: tuple[Segment, ...],
+        self, key: str, rule: Rule | None, method: str, sources: tuple[int, ...], inputs: tuple[StoredTensor, ...],
+        weights: tuple[float, ...], shape: tuple[int, ...], segments: tuple[Segment, ...],
     ) -> Step:  # fmt: skip
-        sources, inputs, weights = zip(*tensors, strict=True)
         dtype = widest([tensor.spec.dtype for tensor in inputs])
         return Step(
             key=key,
@@ -137,7 +164,7 @@ class StepBuilder:
             sources=sources,
             inputs=inputs,
             weights=weights,
-            compute=dtype if method == "from" else _compute_dtype(dtype, len(inputs)),
+            compute=dtype if method == "from" else _compute_dtype(dtype),
             segments=segments,
         )
 
@@ -159,7 +186,7 @@ class StepBuilder:
                 (tensor,),
                 (1.0,),
                 tensor.spec.dtype,
-                whole(tensor.spec.numel, [1.0]),
+                whole(tensor.spec.numel, (1.0,)),
             )
             for tensor in self._headers[source].training_only.values()
         ]
@@ -190,21 +217,19 @@ class StepBuilder:
         return f'settle it with a rule, as "{key}": from {having}'
 
 
-def _weights(decision: Take | Merge) -> list[tuple[int, float]]:
-    """The index and weight of each source that a decision names."""
-    return [(decision.source, 1.0)] if isinstance(decision, Take) else list(enumerate(decision.weights))
+def _reading(decision: Take | Merge) -> _Reading:
+    if isinstance(decision, Take):
+        return _Reading(decision, (decision.source,), (1.0,))
+    read = [(index, weight) for index, weight in enumerate(decision.weights) if weight != 0]
+    return _Reading(decision, tuple(index for index, _ in read), tuple(weight for _, weight in read))
 
 
 def _output_dtype(dtype: DType, wanted: DType | None) -> DType:
     return wanted if wanted and dtype.kind == "float" else dtype
 
 
-def _compute_dtype(dtype: DType, sources: int) -> DType:
-    """What the arithmetic is done in: float32 for two sources, float64 for more or for float64.
-
-    For two sources the error of float32 is at most 4 · 2⁻²⁴ · Σ|wᵢxᵢ|. For more it grows with their number, as xₕ
-    may be far larger than the mean.
-    """
+def _compute_dtype(dtype: DType) -> DType:
+    """What a method is given: float32 or float64, complex of these."""
     if dtype.kind == "complex":
-        return DType.COMPLEX128 if dtype == DType.COMPLEX128 or sources > 2 else DType.COMPLEX64
-    return DType.FLOAT64 if dtype == DType.FLOAT64 or sources > 2 else DType.FLOAT32
+        return DType.COMPLEX128 if dtype == DType.COMPLEX128 else DType.COMPLEX64
+    return DType.FLOAT64 if dtype == DType.FLOAT64 else DType.FLOAT32

@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.merging import assert_same_bits, assert_weighted_sum
+from tests.merging import assert_same_bits, assert_weighted_sum, exact_sum
 from xttsrecipe.methods.linear import linear
 
 INF = math.inf
@@ -60,11 +60,35 @@ def test_a_negative_zero_in_all_may_come_out_as_zero() -> None:
     assert found[0] == 0
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.complex64, torch.complex128])
-def test_the_type_stays(dtype: torch.dtype) -> None:
-    result = linear([torch.ones(3, dtype=dtype), torch.zeros(3, dtype=dtype)], [0.25, 0.75])
-    assert result.dtype == dtype
-    assert torch.equal(result, torch.full((3,), 0.25, dtype=dtype))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("weights", [[0.25, 0.75], [0.25, 0.5, 0.25]])
+def test_the_type_stays_and_the_tensors_too(weights: list[float], dtype: torch.dtype) -> None:
+    tensors = [torch.full((3,), float(index == 0), dtype=dtype) for index in range(len(weights))]
+    assert_same_bits(linear(tensors, weights), torch.full((3,), 0.25, dtype=dtype))
+    assert [tensor.tolist() for tensor in tensors] == [[float(index == 0)] * 3 for index in range(len(weights))]
+
+
+@given(mixtures(st.integers(3, 9)))
+def test_many_float32_tensors_are_rounded_once(mixture: tuple[list[list[float]], list[float]]) -> None:
+    """Half a unit of the result, and what weights of 29 bits make of the terms."""
+    rows, weights = mixture
+    found = linear(tensors_of(rows), weights).double()
+    total, size = exact_sum(tensors_of(rows), weights)
+    heaviest = max(rows[index] for index, weight in enumerate(weights) if weight == max(weights))
+    made_up_for = 2.0**-29 * sum(map(abs, weights)) * torch.tensor(heaviest, dtype=torch.float64).abs()
+    assert ((found - total).abs() <= 2.0**-24 * total.abs() + 2.0**-29 * size + made_up_for + 2.0**-149).all()
+
+
+special = finite32 | st.sampled_from([INF, -INF, math.nan, 3e38, -3e38, -0.0])
+
+
+@given(st.lists(st.lists(special, min_size=6, max_size=6), min_size=2, max_size=4))
+def test_an_element_depends_on_the_same_elements_only(rows: list[list[float]]) -> None:
+    """However a tensor is cut in pieces, the result is the same."""
+    weights = [1 / len(rows)] * len(rows)
+    tensors = tensors_of(rows)
+    pieces = [linear([tensor[start:stop] for tensor in tensors], weights) for start, stop in [(0, 1), (1, 3), (3, 6)]]
+    assert_same_bits(torch.cat(pieces), linear(tensors, weights))
 
 
 def test_one_tensor_of_weight_one_stays() -> None:

@@ -17,16 +17,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MethodEntry:
-    """A method: ``combine`` takes tensors of one shape and type with a weight for each, and may use the tensors up.
+    """A method: ``combine`` takes tensors of one shape and type with a weight for each, and leaves them as they are.
 
     ``elementwise``: every element of the result depends on the same element of the sources only, so that a tensor
-    may be merged in pieces.
+    may be merged in pieces. ``one_by_one``: it needs at most two of the tensors at once, the first and one other, which
+    may be gone when it takes the next.
     """
 
     name: str
     summary: str
     paper: str
     elementwise: bool
+    one_by_one: bool
     combine: Callable[[Sequence[Tensor], Sequence[float]], Tensor]
 
 
@@ -38,6 +40,7 @@ METHODS: Mapping[str, MethodEntry] = {
             "the weighted mean, Σ wᵢxᵢ",
             "Model soups, arXiv 2203.05482",
             elementwise=True,
+            one_by_one=True,
             combine=linear,
         ),
     )

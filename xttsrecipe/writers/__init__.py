@@ -17,9 +17,13 @@ __all__ = ["Writer", "open_output", "open_writer", "writing"]
 
 
 class Writer(Protocol):
-    """Takes the tensors' bytes: little-endian, row-major, ``position`` in bytes within the tensor."""
+    """Takes the tensors' bytes: little-endian, row-major. Tensors may come in any order, several at once."""
 
-    def write(self, name: str, position: int, data: memoryview) -> None: ...
+    def write(self, name: str, position: int, data: memoryview) -> None:
+        """``data`` at byte ``position`` of a tensor; a tensor's pieces come in order, from one thread."""
+
+    def written(self, name: str) -> None:
+        """To be called when every byte of a tensor has been written: it begins its way to the disk."""
 
     def finish(self) -> None:
         """To be called once, when every byte of every tensor has been written."""

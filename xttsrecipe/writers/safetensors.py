@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from ..checkpoints.safetensors import CODES
 from ..metadata import OutputMetadata
-from ..positional import write_at
+from ..positional import start_writeback, write_at
 from ..specs import TensorSpec
 
 _CODE_OF = {dtype: code for code, dtype in CODES.items()}
@@ -23,6 +23,7 @@ class SafetensorsWriter:
 
     def __init__(self, tensors: Mapping[str, TensorSpec], metadata: OutputMetadata, file: BinaryIO) -> None:
         self._descriptor = file.fileno()
+        self._tensors = tensors
         header: dict[str, object] = {"__metadata__": metadata.as_text()}
         starts: dict[str, int] = {}
         end = 0
@@ -38,6 +39,9 @@ class SafetensorsWriter:
 
     def write(self, name: str, position: int, data: memoryview) -> None:
         write_at(self._descriptor, data, self._starts[name] + position)
+
+    def written(self, name: str) -> None:
+        start_writeback(self._descriptor, self._starts[name], self._tensors[name].nbytes)
 
     def finish(self) -> None:
         """Nothing is left to do: the format has no checksums."""

@@ -1,0 +1,155 @@
+"""What is measured: for each case its inputs, its recipes, and the commands that take turns on them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from . import rivals
+from .inputs import FLAT, HALF, RELEASE, TRAINER, nbytes
+
+FLOOR, FLOOR_FSYNC, TORCH, OURS = "floor", "floor, fsync", "import torch", "xttsrecipe"
+NAIVE, NAIVE_MMAP, MERGEKIT, SD_MECHA = "naive", "naive, mmap", "mergekit", "sd-mecha"
+
+RECIPES = 100
+
+_PYTHON = (sys.executable, "-m")
+
+
+@dataclass(frozen=True, slots=True)
+class Contender:
+    """A command. ``memory``: bytes that it is known to take, about; 0 for those that take little."""
+
+    name: str
+    command: tuple[str | Path, ...]
+    memory: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Commands that take turns. ``inputs``: the files they read; ``recipes``: what is written for them before, by its
+    name in the work folder.
+    """
+
+    name: str
+    title: str
+    inputs: tuple[str, ...]
+    contenders: tuple[Contender, ...]
+    recipes: Mapping[str, str] = field(default_factory=dict)
+
+
+def all_cases(data: Path, work: Path, divisor: int, with_rivals: bool) -> list[Case]:
+    """The cases over the files in ``data``. Commands write to ``work / "out"``, which is emptied for each."""
+    return [*_Cases(data, work, divisor, with_rivals).all()]
+
+
+class _Cases:
+    def __init__(self, data: Path, work: Path, divisor: int, with_rivals: bool) -> None:
+        self._data = data
+        self._work = work
+        self._out = work / "out"
+        self._divisor = divisor
+        self._with_rivals = with_rivals
+
+    def all(self) -> Iterator[Case]:
+        for count in (2, 4, 8):
+            yield self._speed(count)
+        for count in (2, 8):
+            yield self._merge(f"half-{count}", f"{count} inputs, float16", HALF[:count], _weights(count))
+        yield self._merge("trainer", "release + trainer", (RELEASE[0], TRAINER), _weights(2))
+        yield self._taken()
+        for count in (2, 8):
+            title = f"{count} inputs, tensors whole"
+            yield self._merge(f"whole-{count}", title, RELEASE[:count], _weights(count), "--whole-tensor")
+        yield self._plan()
+        yield from self._validate()
+
+    def _speed(self, count: int) -> Case:
+        """Everybody, on release files."""
+        name, inputs, weights = f"release-{count}", RELEASE[:count], _weights(count)
+        recipes = {f"{name}.yaml": self._recipe(inputs, weights)}
+        given = [f"{self._data / file}={weight}" for file, weight in zip(inputs, weights, strict=True)]
+        memory = (count + 1) * nbytes(inputs[0], self._divisor)
+        naive = (*_PYTHON, "benchmarks.naive")
+        contenders = [
+            *self._yardsticks(inputs),
+            self._ours(f"{name}.yaml"),
+            Contender(FLOOR_FSYNC, self._floor(inputs, "--fsync")),
+            Contender(NAIVE, (*naive, self._out / "naive.pth", *given), memory),
+            Contender(NAIVE_MMAP, (*naive, "--mmap", self._out / "naive.pth", *given), memory),
+        ]
+        if self._with_rivals:
+            flat = {self._data / file: weight for file, weight in zip(FLAT, weights, strict=False)}
+            recipes["mergekit.yaml"] = rivals.mergekit_config(flat)
+            mergekit = rivals.mergekit_command(self._work / "mergekit.yaml", self._out / "mergekit")
+            contenders.append(Contender(MERGEKIT, mergekit, memory))
+            contenders.append(Contender(SD_MECHA, rivals.sd_mecha_command(flat, self._out / "mecha.safetensors")))
+            inputs = (*inputs, *FLAT[:count])
+        return Case(name, f"{count} inputs", inputs, tuple(contenders), recipes)
+
+    def _merge(self, name: str, title: str, inputs: Sequence[str], weights: Sequence[float], *options: str) -> Case:
+        """Our own work, for its memory; and the floor of as many bytes as it has to move."""
+        recipes = {f"{name}.yaml": self._recipe(inputs, weights)}
+        contenders = (*self._yardsticks(inputs), self._ours(f"{name}.yaml", *options))
+        return Case(name, title, tuple(inputs), contenders, recipes)
+
+    def _taken(self) -> Case:
+        """Every tensor from one source or the other: nothing is computed, one byte is read for each that is written."""
+        rules = 'overrides:\n  "*": from s0\n  "gpt.gpt.*": from s1\n'
+        recipes = {"from.yaml": self._recipe(RELEASE[:2], _weights(2)) + rules}
+        contenders = (*self._yardsticks(RELEASE[:1]), self._ours("from.yaml"))
+        return Case("from", "2 inputs, from rules only", RELEASE[:2], contenders, recipes)
+
+    def _plan(self) -> Case:
+        recipe = self._recipe(RELEASE, _weights(8)) + 'overrides:\n  "*encoder*": from s0\n  "@vocoder": from s1\n'
+        command = (*_PYTHON, "xttsrecipe", "plan", self._work / "plan.yaml")
+        return Case("plan", "plan, 8 checkpoints", RELEASE, (Contender(OURS, command),), {"plan.yaml": recipe})
+
+    def _validate(self) -> Iterator[Case]:
+        """A team's folder of recipes, each with a rule of its own, over the same checkpoints; at hand, and not."""
+        titles = {"team": "with their checkpoints", "absent": "without checkpoints"}
+        for folder, title in titles.items():
+            recipes = {}
+            for number in range(RECIPES):
+                pair = (RELEASE[number % 8], RELEASE[(number + 1) % 8])
+                text = self._recipe(pair, _weights(2), self._data if folder == "team" else Path("nowhere"))
+                layers = f"gpt.gpt.h.{{0..{number % 30}}}.*"
+                rules = (
+                    f'  "*encoder*": from s0\n  "{layers}": {{weights: {{s0: 0.8, s1: 0.2}}}}\n  "@vocoder": from s1\n'
+                )
+                recipes[f"{folder}/{number:03}.yaml"] = f"{text}overrides:\n{rules}"
+            command = (*_PYTHON, "xttsrecipe", "validate", self._work / folder)
+            name = "validate" if folder == "team" else "validate-absent"
+            inputs = RELEASE if folder == "team" else ()
+            yield Case(name, f"validate, {RECIPES} recipes {title}", inputs, (Contender(OURS, command),), recipes)
+
+    def _recipe(self, inputs: Sequence[str], weights: Sequence[float], data: Path | None = None) -> str:
+        sources = "".join(f"  s{index}: {_quoted((data or self._data) / name)}\n" for index, name in enumerate(inputs))
+        shares = ", ".join(f"s{index}: {weight}" for index, weight in enumerate(weights))
+        return f"checkpoints:\n{sources}weights: {{{shares}}}\noutput: {{path: {_quoted(self._out / 'merged.pth')}}}\n"
+
+    def _yardsticks(self, inputs: Sequence[str]) -> tuple[Contender, ...]:
+        return (
+            Contender(TORCH, (sys.executable, "-c", "import torch")),
+            Contender(FLOOR, self._floor(inputs)),
+        )
+
+    def _floor(self, inputs: Sequence[str], *options: str) -> tuple[str | Path, ...]:
+        paths = (self._data / name for name in inputs)
+        return (*_PYTHON, "benchmarks.floor", *options, self._out / "floor.bin", *paths)
+
+    def _ours(self, recipe: str, *options: str) -> Contender:
+        return Contender(OURS, (*_PYTHON, "benchmarks.ours", *options, "run", self._work / recipe))
+
+
+def _quoted(path: Path) -> str:
+    return json.dumps(str(path))  # which is YAML too
+
+
+def _weights(count: int) -> tuple[float, ...]:
+    """0.6 and 0.4 for two; for more all different, in hundredths that sum to 1."""
+    shares = {2: (60, 40), 4: (40, 30, 20, 10), 8: (20, 18, 15, 13, 11, 9, 8, 6)}[count]
+    return tuple(share / 100 for share in shares)

@@ -1,0 +1,77 @@
+"""The other mergers: how they are installed, each in an environment of its own, and how they are called.
+
+Both read flat .safetensors files; neither reads a checkpoint as XTTS has it. How they fail is in the README.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from .inputs import FLAT, RELEASE, InputsError, missing
+from .measure import PROJECT
+
+FOLDER = PROJECT / ".venv-rivals"
+VERSIONS = {"mergekit": "0.1.4", "sd-mecha": "1.1.5"}
+
+Weights = Mapping[Path, float]
+
+
+def python_of(rival: str) -> Path:
+    """The interpreter of a rival's environment."""
+    return FOLDER / rival / "bin" / "python"
+
+
+def install() -> None:
+    """Make the environments that are not there yet: 1.4 GB each. Raises InputsError."""
+    for rival, version in VERSIONS.items():
+        installed = FOLDER / rival / f"installed-{version}"
+        if installed.exists():
+            continue
+        print(f"installing {rival} {version} in {FOLDER.name}/{rival}", file=sys.stderr)
+        pip = (python_of(rival), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+        _run([sys.executable, "-m", "venv", "--clear", FOLDER / rival], f"{rival} cannot be installed")
+        _run([*pip, "-c", PROJECT / "constraints.txt", f"{rival}=={version}"], f"{rival} cannot be installed")
+        installed.touch()
+
+
+def flatten(folder: Path, names: Sequence[str]) -> None:
+    """Make what is missing of the rivals' inputs from the release files beside them. Raises InputsError."""
+    script = Path(__file__).with_name("flatten.py")
+    for name in missing(folder, names):
+        release, unfinished = folder / RELEASE[FLAT.index(name)], folder / f"unfinished-{name}"
+        try:
+            _run([python_of("sd-mecha"), script, release, unfinished], f"{name} cannot be made")
+            unfinished.replace(folder / name)
+        finally:
+            unfinished.unlink(missing_ok=True)
+
+
+def mergekit_config(weights: Weights) -> str:
+    """The configuration of a weighted mean."""
+    models = "".join(
+        f"  - model: {json.dumps(str(path))}\n    parameters: {{weight: {weight}}}\n"
+        for path, weight in weights.items()
+    )
+    return f"merge_method: linear\ndtype: float32\nmodels:\n{models}"
+
+
+def mergekit_command(config: Path, output: Path) -> tuple[str | Path, ...]:
+    """Merges into ``output``, a folder."""
+    return (python_of("mergekit").with_name("mergekit-pytorch"), "--quiet", config, output)
+
+
+def sd_mecha_command(weights: Weights, output: Path) -> tuple[str | Path, ...]:
+    """Merges into ``output``, a .safetensors file."""
+    script = Path(__file__).with_name("with_sd_mecha.py")
+    return (python_of("sd-mecha"), script, output, *(f"{path}={weight}" for path, weight in weights.items()))
+
+
+def _run(command: Sequence[str | Path], failure: str) -> None:
+    try:
+        subprocess.run(command, check=True, cwd=PROJECT)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise InputsError(f"{failure}: {error}") from error

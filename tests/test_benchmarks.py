@@ -1,0 +1,318 @@
+"""The benchmark suite: that what it tells from its measurements is right. How fast anything is, no test says."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import xttsrecipe
+from benchmarks.__main__ import Options, main, parse, prepared
+from benchmarks.bars import Bar, all_bars
+from benchmarks.cases import FLOOR, FLOOR_FSYNC, MERGEKIT, NAIVE, OURS, TORCH, Case, all_cases
+from benchmarks.floor import move
+from benchmarks.inputs import FULL, HALF, QUICK, RELEASE, TRAINER, InputsError, check, check_space, nbytes
+from benchmarks.machine import machine
+from benchmarks.measure import MeasureError, Result, Sample, Spread, measure, settle
+from benchmarks.report import bars_text, everything, readme, spread, table
+from tests.merging import folder_bytes
+
+LARGEST = 27_000_000
+
+
+def result(seconds: float, streaming: float | None = None, megabytes: float = 100) -> Result:
+    """Three runs: this one, one that was quicker and one that was far slower."""
+    return Result(
+        tuple(
+            Sample(seconds * factor, streaming * factor if streaming else None, int(megabytes * 1e6))
+            for factor in (1.0, 0.9, 3.0)
+        )
+    )
+
+
+def release(ours: float, floor: float, whole: float = 2.0) -> Mapping[str, Result]:
+    """Results of a case with release inputs: seconds of our streaming, of the floor, of our whole process."""
+    return {
+        TORCH: result(1.0, megabytes=220),
+        FLOOR: result(floor + 0.1, floor),
+        OURS: result(whole, ours, megabytes=240),
+        FLOOR_FSYNC: result(floor + 2, floor + 2),
+        NAIVE: result(10.0, megabytes=5600),
+    }
+
+
+def holding(bars: list[Bar], number: int) -> list[bool | None]:
+    return [bar.holds for bar in bars if bar.number == number]
+
+
+# What is measured, and what it comes to.
+
+
+def test_a_spread_is_median_least_and_greatest() -> None:
+    assert Spread.of([3.0, 1.0, 2.0]) == Spread(2.0, 1.0, 3.0)
+    assert Spread.of([4.0, 1.0]) == Spread(2.5, 1.0, 4.0)
+
+
+def test_a_result_has_the_spread_of_its_samples() -> None:
+    found = result(2.0, 0.5, megabytes=7)
+    assert found.seconds == Spread.of([2.0, 1.8, 6.0])
+    assert found.streaming == Spread.of([0.5, 0.45, 1.5])
+    assert found.peak == Spread(7e6, 7e6, 7e6)
+    assert result(2.0).streaming is None
+
+
+def test_a_command_is_measured_as_a_whole_process() -> None:
+    sample = measure((sys.executable, "-c", "x = bytearray(90 << 20); print('{\"streaming\": 0.25}')"))
+    assert sample.streaming == 0.25
+    assert sample.seconds > 0
+    assert sample.peak > 90 << 20
+
+
+def test_a_command_that_says_nothing_of_streaming_has_none() -> None:
+    assert measure((sys.executable, "-c", "print('{}')")).streaming is None
+
+
+def test_a_command_that_fails_is_named_with_what_it_said() -> None:
+    with pytest.raises(MeasureError, match=r"(?s)exit status 1 of: .* -c raise SystemExit\('no'\)\nno"):
+        measure((sys.executable, "-c", "raise SystemExit('no')"))
+
+
+def test_settling_changes_nothing_on_disk(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"input" * 500_000)
+    settle([tmp_path / "a"], tmp_path / "scratch")
+    assert folder_bytes(tmp_path) == {"a": b"input" * 500_000}
+
+
+@pytest.mark.parametrize("fsync", [False, True])
+def test_the_floor_writes_as_much_as_its_smallest_input_has(tmp_path: Path, fsync: bool) -> None:
+    (tmp_path / "a").write_bytes(bytes(range(256)) * 10_000)
+    (tmp_path / "b").write_bytes(b"\1" * 3_000_000)
+    assert move(str(tmp_path / "out"), [str(tmp_path / "a"), str(tmp_path / "b")], fsync) > 0
+    assert (tmp_path / "out").read_bytes() == (tmp_path / "a").read_bytes()
+
+
+def test_the_floor_writes_a_new_file(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"\1" * 10)
+    with pytest.raises(FileExistsError):
+        move(str(tmp_path / "a"), [str(tmp_path / "a")], False)
+
+
+# Bars.
+
+
+def test_streaming_is_held_to_the_floor_and_its_growth() -> None:
+    bars = all_bars({"release-2": release(0.6, 0.8), "release-8": release(2.0, 2.0)}, LARGEST)
+    assert [str(bar) for bar in bars if bar.number == 1] == [
+        "1  2 inputs: streaming 0.60 s / floor 0.80 s = 0.75 ≤ 1.00: yes",
+        "1  8 inputs: streaming 2.00 s / floor 2.00 s = 1.00 ≤ 1.00: yes",
+        "1  2 to 8 inputs: each further one takes the streaming = 0.23 s ≤ 0.20 s: NO",
+    ]
+
+
+def test_a_streaming_slower_than_the_floor_does_not_hold() -> None:
+    assert holding(all_bars({"release-4": release(0.81, 0.8)}, LARGEST), 1) == [False]
+
+
+def test_the_whole_run_is_held_to_torch_and_the_floor() -> None:
+    bars = all_bars({"release-2": {**release(0.6, 0.8, whole=2.2), MERGEKIT: result(15.0)}}, LARGEST)
+    assert [str(bar) for bar in bars if bar.number == 2] == [
+        "2  2 inputs: whole run 2.20 s ≤ torch 1.00 s + 0.2 s + 1.3 × floor 0.80 s = 2.24 s: yes",
+        "2  2 inputs: with a floor that waits for the disk too, 2.80 s, the limit is 4.84 s",
+        "2  2 inputs: naive 10.00 s / whole run 2.20 s = 4.5 ≥ 4: yes",
+        "2  2 inputs: mergekit 15.00 s / whole run 2.20 s = 6.8 ≥ 7: NO",
+    ]
+
+
+def test_what_is_only_said_along_with_a_bar_neither_holds_nor_fails() -> None:
+    bars = all_bars({"release-2": release(0.6, 0.8, whole=9.0)}, LARGEST)
+    assert holding(bars, 2) == [False, None, False]
+
+
+def test_memory_is_held_to_that_of_importing_torch() -> None:
+    found = {TORCH: result(1.0, megabytes=220), OURS: result(1.0, 0.1, megabytes=253)}
+    bars = all_bars({"trainer": found, "whole-2": found, "from": {OURS: result(1.0)}}, LARGEST)
+    assert [str(bar) for bar in bars] == [
+        "3  trainer: peak 253 MB - importing torch 220 MB = 33 MB ≤ 32 MB: NO",
+        "3  whole-2: peak 253 MB - importing torch 220 MB = 33 MB ≤ 216 MB: yes",
+    ]
+
+
+def test_plan_and_validate_are_held_to_seconds() -> None:
+    bars = all_bars({"plan": {OURS: result(0.4)}, "validate": {OURS: result(1.6)}}, LARGEST)
+    assert [str(bar) for bar in bars] == [
+        "4  plan: whole process = 0.40 s ≤ 0.50 s: yes",
+        "4  validate: whole process = 1.60 s ≤ 1.50 s: NO",
+    ]
+
+
+def test_of_what_was_not_measured_no_bar_is_told() -> None:
+    assert all_bars({}, LARGEST) == []
+    assert all_bars({"release-2": {}, "plan": {}}, LARGEST) == []
+
+
+# Tables.
+
+
+def test_a_table_is_as_wide_as_its_cells() -> None:
+    assert table(("", "seconds"), [("floor", "1"), ("ours", "12.00 [a–b]")]) == (
+        "|       |     seconds |\n|-------|------------:|\n| floor |           1 |\n| ours  | 12.00 [a–b] |\n"
+    )
+
+
+def test_a_spread_is_written_in_the_unit_that_is_asked_for() -> None:
+    assert spread(Spread(1.234, 1.0, 2.0)) == "1.23 [1.00–2.00]"
+    assert spread(Spread(5.6e9, 5.5e9, 5.7e9), 1e6, 0) == "5,600 [5,500–5,700]"
+
+
+def test_everything_shows_ratios_to_the_floor_and_to_ours() -> None:
+    text = everything({"release-2": release(0.6, 0.8, whole=2.5)}, {"release-2": "2 inputs"})
+    assert text.startswith("2 inputs\n\n|")
+    rows = {
+        cells[1]: cells[2:-1] for line in text.splitlines() if (cells := [cell.strip() for cell in line.split("|")])[1:]
+    }
+    assert rows[OURS] == ["2.50 [2.25–7.50]", "0.60 [0.54–1.80]", "0.75", "1.00", "240 [240–240]", "+20"]
+    assert rows[NAIVE] == ["10.00 [9.00–30.00]", "–", "12.50", "4.00", "5,600 [5,600–5,600]", "+5,380"]
+    assert rows[TORCH][1:4] == ["–", "–", "0.40"]
+
+
+def test_the_readmes_tables_have_what_was_measured() -> None:
+    results = {
+        "release-2": release(0.6, 0.8),
+        "release-4": {name: found for name, found in release(1.0, 1.1).items() if name != NAIVE},
+        "plan": {OURS: result(0.4)},
+    }
+    titles = {"release-2": "2 inputs", "release-4": "4 inputs", "plan": "plan, 8 checkpoints"}
+    text = readme(results, titles, "two cores", "make bench", 3)
+    rows = {line.split("|")[1].strip(): line for line in text.splitlines() if line.startswith("|")}
+    assert "2.00 [1.80–6.00] / 240" in rows["**`xttsrecipe run`**"]
+    assert "0.60 [0.54–1.80] |" in rows["of these streaming"]
+    assert "0.80 [0.72–2.40] |" in rows["a loop that only reads all inputs and writes one output"]
+    assert rows["naive script: `torch.load`, sum, `torch.save`"].endswith("– |")
+    assert "mergekit" not in text
+    assert rows["2 inputs"].split("|")[-2].strip() == "20"
+    assert "0.40 [0.36–1.20]" in rows["plan, 8 checkpoints"]
+    assert text.endswith("of 3 rounds in which all take turns, page cache warm. two cores; `make bench`.\n")
+
+
+def test_bars_stand_one_a_line() -> None:
+    assert bars_text([Bar(1, "a = 1 ≤ 2", True), Bar(2, "by the way", None)]) == "1  a = 1 ≤ 2: yes\n2  by the way\n"
+
+
+def test_the_machine_is_described_without_its_name(tmp_path: Path) -> None:
+    text = machine(tmp_path)
+    assert "cores" in text
+    assert "torch 2." in text
+    assert str(tmp_path) not in text
+
+
+# Cases.
+
+
+def test_every_recipe_of_every_case_is_valid(tmp_path: Path) -> None:
+    cases = all_cases(tmp_path / "data", tmp_path / "work", FULL, with_rivals=True)
+    for case in cases:
+        for name, text in case.recipes.items():
+            if name == "mergekit.yaml":
+                continue
+            path = tmp_path / "work" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+            recipe = xttsrecipe.load_recipe(path)
+            absent = case.name == "validate-absent"
+            assert absent or {source.path.name for source in recipe.sources} <= set(case.inputs), name
+            assert recipe.output.path.parent == tmp_path / "work" / "out"
+
+
+def test_whoever_takes_turns_reads_the_same_files(tmp_path: Path) -> None:
+    (case,) = (case for case in all_cases(tmp_path, tmp_path / "w", FULL, with_rivals=True) if case.name == "release-4")
+    assert [contender.name for contender in case.contenders[:3]] == [TORCH, FLOOR, OURS]
+    for contender in case.contenders:
+        named = {Path(str(part).partition("=")[0]).stem for part in contender.command}
+        if contender.name in (FLOOR, FLOOR_FSYNC, NAIVE, "naive, mmap", "sd-mecha"):
+            assert {f"release-{index}" for index in range(4)} <= named
+    assert case.recipes["mergekit.yaml"].count("- model: ") == 4
+
+
+def test_without_rivals_nobody_reads_their_files(tmp_path: Path) -> None:
+    for case in all_cases(tmp_path, tmp_path / "work", FULL, with_rivals=False):
+        assert not any(name.endswith(".safetensors") for name in case.inputs)
+
+
+# Inputs.
+
+
+def test_sizes_are_those_of_real_checkpoints() -> None:
+    assert nbytes(RELEASE[0], FULL) == pytest.approx(1.868e9, rel=1e-3)
+    assert nbytes(TRAINER, FULL) == pytest.approx(5.608e9, rel=1e-3)
+    assert nbytes(HALF[0], FULL) == pytest.approx(0.934e9, rel=1e-3)
+
+
+def test_a_full_disk_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    with pytest.raises(InputsError, match=r"need 1000000000\.0 GB of disk, and [\d.]+ GB are free .* --data DIR"):
+        check_space(tmp_path, 10**18)
+
+
+def test_a_small_file_is_no_input_of_full_size(tmp_path: Path) -> None:
+    (tmp_path / RELEASE[0]).write_bytes(b"small")
+    check(tmp_path, [RELEASE[0]], QUICK)
+    with pytest.raises(InputsError, match=r"release-0\.pth has 5 bytes, of full size it has 1,867,\d+,\d+: remove it"):
+        check(tmp_path, [RELEASE[0]], FULL)
+
+
+def test_what_was_made_is_removed_and_what_was_there_stays(tmp_path: Path) -> None:
+    options = replace(parse(["--quick"]), data=tmp_path / "data")
+    case = Case("some", "some", (RELEASE[1], HALF[2]), (), {"deep/recipe.yaml": "text"})
+    options.folder.mkdir()
+    (options.folder / HALF[2]).write_bytes(b"made before")
+    with contextlib.suppress(KeyboardInterrupt), prepared(options, [case], tmp_path / "work"):
+        assert (tmp_path / "work" / "deep" / "recipe.yaml").read_text() == "text"
+        header = xttsrecipe.inspect(options.folder / RELEASE[1])
+        assert (header.layout, str(header.tensors["gpt.final_norm.weight"].spec)) == ("release", "64 float32")
+        raise KeyboardInterrupt
+    assert not (tmp_path / "work").exists()
+    assert {path.name: path.read_bytes() for path in options.folder.iterdir()} == {HALF[2]: b"made before"}
+
+
+# The command.
+
+
+def test_quick_needs_no_more_than_its_name() -> None:
+    options = parse(["--quick"])
+    assert (options.quick, options.rounds, options.divisor) == (True, 2, QUICK)
+    assert options.folder.parts[-3:] == ("benchmarks", "data", "quick")
+
+
+def test_full_size_is_what_it_does_unasked() -> None:
+    assert parse([]) == Options(False, False, 3, None, False, (), False, None)
+    assert parse(["--rounds", "9"]).rounds == 9
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--quick", "--strict"], "--strict does not go with --quick"),
+        (["--rounds", "0"], "--rounds must be 1 or more"),
+        (["--only", "nothing"], "invalid choice: 'nothing'"),
+    ],
+)
+def test_wrong_usage_is_explained(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parse(arguments)
+    assert caught.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_it_runs_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    markdown = tmp_path / "table.md"
+    arguments = ["--quick", "--rounds", "1", "--only", "validate-absent", "--data", str(tmp_path / "data")]
+    assert main([*arguments, "--markdown", str(markdown)]) == 0
+    said = capsys.readouterr()
+    assert "validate, 100 recipes without checkpoints\n" in said.out
+    assert "validate-absent, 1 of 1: xttsrecipe" in said.err
+    assert "| validate, 100 recipes without checkpoints |" in markdown.read_text("utf-8")
+    assert str(tmp_path) not in markdown.read_text("utf-8")
+    assert not (tmp_path / "data").exists()

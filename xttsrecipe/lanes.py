@@ -1,0 +1,190 @@
+"""Makes the tensors of the output from those of the sources, piece by piece. Each thread has a lane of its own."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from .gather import gather
+from .methods import METHODS
+from .nonfinite import NonFiniteCount, is_finite
+from .options import RunOptions
+from .plan import piece_elements
+from .segments import Segment
+from .source_files import SourceFile
+from .specs import DType
+from .steps import Step, is_elementwise, takes_one_by_one
+from .torch_dtypes import torch_dtype
+
+_HALVES = (DType.FLOAT16, DType.BFLOAT16)
+
+
+class Lane:
+    """Reads, merges and converts."""
+
+    def __init__(self, sources: Sequence[SourceFile], options: RunOptions) -> None:
+        self._sources = sources
+        self._options = options
+        self._buffers = _Buffers()
+
+    def pieces(self, step: Step, found: NonFiniteCount) -> Iterator[tuple[int, memoryview]]:
+        """The finished bytes of one tensor, from first to last: the position of a piece, and its bytes (valid until the
+        next). ``found`` is given what is not finite. Raises CheckpointError where a source cannot be read.
+        """
+        # What is needed whole is not kept: it may be large, and the next tensor smaller.
+        buffers = self._buffers if is_elementwise(step) else _Buffers()
+        inputs = [_Input(step, index, self._sources[source]) for index, source in enumerate(step.sources)]
+        for segment in step.segments:
+            for start, stop in _ranges(step, segment.count):
+                result = self._made(step, segment, _Pieces(step, segment, inputs, buffers, start, stop), buffers, found)
+                yield (segment.start + start) * step.spec.dtype.itemsize, _bytes_of(result)
+
+    def _made(
+        self, step: Step, segment: Segment, pieces: _Pieces, buffers: _Buffers, found: NonFiniteCount
+    ) -> torch.Tensor:
+        # Fine-tunes of one parent share most of it: what is equal everywhere stays as it is, bit for bit, NaN included.
+        taken = _are_equal(pieces)
+        result = merged = pieces[0] if taken else self._combined(step, pieces, segment.weights)
+        converted = merged.dtype != torch_dtype(step.spec.dtype) or merged.device.type != "cpu"
+        if converted:
+            result = buffers.tensor("result", 0, merged.numel(), step.spec.dtype)[0].copy_(merged)
+        if (converted or not taken or self._options.check) and not is_finite(result):
+            if converted and step.spec.dtype in _HALVES:
+                # Which NaN a conversion gives depends on the processor.
+                result.masked_fill_(result.isnan(), math.nan)
+            found.add(result, pieces, [step.sources[index] for index in segment.inputs])
+        return result
+
+    def _combined(self, step: Step, pieces: _Pieces, weights: Sequence[float]) -> torch.Tensor:
+        device = "cpu" if is_elementwise(step) else self._options.device
+        merged = METHODS[step.method].combine(pieces.widened(device), weights)
+        return torch.view_as_complex(merged.view(-1, 2)) if step.compute.kind == "complex" else merged
+
+
+class _Buffers:
+    """Memory that is used again for every piece: fresh memory for each would cost more than the arithmetic."""
+
+    def __init__(self) -> None:
+        # By use, index and type: the memory, and what was last handed out of it.
+        self._kept: dict[tuple[str, int, DType], tuple[torch.Tensor, torch.Tensor, memoryview]] = {}
+
+    def tensor(self, use: str, index: int, count: int, dtype: DType) -> tuple[torch.Tensor, memoryview]:
+        """A 1-D tensor of ``count`` elements, not initialised, and its bytes; the same memory for the same use."""
+        memory, tensor, data = self._kept.get((use, index, dtype)) or (_NOTHING, _NOTHING, memoryview(b""))
+        if tensor.numel() != count:
+            if memory.numel() < count:
+                memory = torch.empty(count, dtype=torch_dtype(dtype))
+            tensor = memory[:count]
+            data = _bytes_of(tensor)
+            self._kept[use, index, dtype] = (memory, tensor, data)
+        return tensor, data
+
+
+_NOTHING = torch.empty(0)
+
+
+def _bytes_of(tensor: torch.Tensor) -> memoryview:
+    """A contiguous tensor's memory, which must outlive what is returned."""
+    memory = (ctypes.c_char * tensor.nbytes).from_address(tensor.data_ptr())
+    return memoryview(memory).cast("B")
+
+
+class _Input:
+    """One input of a step: read in pieces, or from what was gathered of it."""
+
+    def __init__(self, step: Step, index: int, source: SourceFile) -> None:
+        self._tensor = step.inputs[index]
+        self._source = source
+        self._whole = None if self._tensor.is_contiguous else gather(self._tensor, source.read)
+
+    def read(self, start: int, stop: int, buffers: _Buffers, slot: int) -> torch.Tensor:
+        """Elements ``start`` to ``stop`` in row-major order, in the slot's buffer."""
+        if self._whole is not None:
+            return self._whole[start:stop]
+        dtype = self._tensor.spec.dtype
+        elements, data = buffers.tensor("read", slot, stop - start, dtype)
+        self._source.read(self._tensor, start * dtype.itemsize, data)
+        return elements
+
+
+class _Pieces(Sequence[torch.Tensor]):
+    """The same elements of each input of a segment, read when they are taken.
+
+    Where the method takes them one by one, all but the first share a buffer: each is valid until the next is taken.
+    """
+
+    def __init__(
+        self, step: Step, segment: Segment, inputs: Sequence[_Input], buffers: _Buffers, start: int, stop: int
+    ) -> None:
+        self._step = step
+        self._segment = segment
+        self._inputs = inputs
+        self._buffers = buffers
+        self._range = (start, stop)
+        self._shared = takes_one_by_one(step)
+        # By slot: which of the pieces it holds.
+        self._held: dict[int, tuple[int, torch.Tensor]] = {}
+
+    def __len__(self) -> int:
+        return len(self._segment.inputs)
+
+    def __getitem__(self, index: int) -> torch.Tensor:  # type: ignore[override]
+        slot = self.slot(index)
+        if slot in self._held and self._held[slot][0] == index:
+            return self._held[slot][1]
+        first = self._segment.starts[index]
+        start, stop = self._range
+        piece = self._inputs[self._segment.inputs[index]].read(first + start, first + stop, self._buffers, slot)
+        self._held[slot] = (index, piece)
+        return piece
+
+    def slot(self, index: int) -> int:
+        """Which buffer a piece lies in."""
+        return min(index, 1) if self._shared else index
+
+    def widened(self, device: str) -> Sequence[torch.Tensor]:
+        """The same in the type and on the device that the method wants, complex numbers as pairs."""
+        return _Widened(self, self._step.compute, device, self._buffers)
+
+
+class _Widened(Sequence[torch.Tensor]):
+    def __init__(self, pieces: _Pieces, dtype: DType, device: str, buffers: _Buffers) -> None:
+        self._pieces = pieces
+        self._dtype = dtype
+        self._device = device
+        self._buffers = buffers
+
+    def __len__(self) -> int:
+        return len(self._pieces)
+
+    def __getitem__(self, index: int) -> torch.Tensor:  # type: ignore[override]
+        piece = self._pieces[index]
+        if piece.dtype != torch_dtype(self._dtype):
+            slot = self._pieces.slot(index)
+            piece = self._buffers.tensor("compute", slot, piece.numel(), self._dtype)[0].copy_(piece)
+        return (torch.view_as_real(piece).flatten() if piece.is_complex() else piece).to(self._device)
+
+
+def _ranges(step: Step, count: int) -> Iterator[tuple[int, int]]:
+    """The elements of a segment piece by piece; all at once where the method needs them whole."""
+    size = piece_elements(step) if is_elementwise(step) else max(count, 1)
+    for start in range(0, count, size):
+        yield start, min(start + size, count)
+
+
+def _are_equal(pieces: Sequence[torch.Tensor]) -> bool:
+    first = pieces[0]
+    return all(_same_bits(first, pieces[index]) for index in range(1, len(pieces)))
+
+
+def _same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
+    if one.dtype != other.dtype:
+        return False
+    # Eight bytes at a time where both lie so: one that was gathered may begin anywhere.
+    size = one.element_size()
+    aligned = one.numel() * size % 8 == 0 and one.storage_offset() * size % 8 == other.storage_offset() * size % 8 == 0
+    bits = torch.int64 if aligned else torch.uint8
+    return torch.equal(one.view(bits), other.view(bits))
