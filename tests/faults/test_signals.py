@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import partial
 from pathlib import Path
 
@@ -83,9 +83,15 @@ def test_after_a_kill_the_output_is_whole_and_the_next_run_clears_what_that_run_
     with claim(merge.target.with_name("live.pth")):  # another output's run is at work
         again = launcher.run(merge.folder, "run", "recipe.yaml")
         assert again.code == 0, again.err
+        assert again.err.count("note: removed what a run that was killed left beside ") == len(temporaries(left))
         live = {name for name in merge.now() if name.endswith(hidden_name(Path("live.pth"), "xttsrecipe.lock"))}
         assert len(live) == 1
     assert merge.now() == {**merge.after, **others}
+
+
+def temporaries(names: Set[str]) -> set[str]:
+    """Those of the names that a run gives, but for its lock and for what lies in a folder with such a name."""
+    return {name.rpartition(".")[0] for name in names if name.endswith((".tmp", ".old"))}
 
 
 def leftovers_of_others(target: Path) -> dict[str, bytes | None]:
