@@ -62,6 +62,7 @@ class _Lock:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: FileIO | None = None
+        self._is_new = False
 
     def acquire(self) -> bool:
         """False where there are no locks. Raises BlockingIOError where another holds it."""
@@ -98,8 +99,10 @@ class _Lock:
         file.close()
 
     def _made(self) -> FileIO | None:
+        self._is_new = True
         with contextlib.suppress(FileExistsError):
             return FileIO(self._path, "xb")
+        self._is_new = False
         return None
 
     def _found(self) -> FileIO:
@@ -116,7 +119,7 @@ class _Lock:
         except BlockingIOError:
             return False
         except (OSError, AttributeError):  # there are no locks
-            return file.mode == "xb"  # and it was made by us
+            return self._is_new
 
     def _is_named(self, file: FileIO) -> bool:
         """Whether the open file is still the one under this name."""

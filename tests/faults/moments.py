@@ -69,12 +69,14 @@ def _at_every_call(action: Callable[[str, int, str], None]) -> None:
 def _once_at(moment: Moment, action: Callable[[], None]) -> None:
     done = False
     wanted = STAGES.index(moment.stage), moment.number
+    one_at_a_time = threading.RLock()  # while one thread of a run waits, the others do
 
     def check(stage: str, number: int, call: str) -> None:
         nonlocal done
-        if not done and (STAGES.index(stage), number) >= wanted:
-            done = True
-            action()
+        with one_at_a_time:
+            if not done and (STAGES.index(stage), number) >= wanted:
+                done = True
+                action()
 
     _at_every_call(check)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
 import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import torch
 
 from tests.builders import write_recipe
 from tests.commands import COMMAND, environment
+from tests.faults import fallbacks
 from tests.faults.conftest import KINDS, Made, Merge
 from tests.faults.moments import STAGES, Moment, record, send, tell
 from tests.faults.processes import Launcher
@@ -24,8 +26,8 @@ from tests.merging import folder_bytes
 from xttsrecipe.claims import claim, hidden_name
 
 SIGNALS = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM, "SIGKILL": signal.SIGKILL}
-# How many moments of each stage are drawn, for each kind of output and each signal.
-DRAWN = {"planning": 3, "writing": 5, "committing": 6}
+# How many moments of each stage are drawn, for each kind of output and each signal; fewer where all runs a second time.
+DRAWN = dict(zip(STAGES, (1, 2, 2) if fallbacks.WANTED in os.environ else (3, 5, 6), strict=True))
 POINTS = [(stage, number) for stage in STAGES for number in range(DRAWN[stage])]
 TOKEN = "0123456789abcdef"
 
@@ -81,9 +83,15 @@ def test_after_a_kill_the_output_is_whole_and_the_next_run_clears_what_that_run_
     with claim(merge.target.with_name("live.pth")):  # another output's run is at work
         again = launcher.run(merge.folder, "run", "recipe.yaml")
         assert again.code == 0, again.err
+        assert again.err.count("note: removed what a run that was killed left beside ") == len(temporaries(left))
         live = {name for name in merge.now() if name.endswith(hidden_name(Path("live.pth"), "xttsrecipe.lock"))}
         assert len(live) == 1
     assert merge.now() == {**merge.after, **others}
+
+
+def temporaries(names: Set[str]) -> set[str]:
+    """Those of the names that a run gives, but for its lock and for what lies in a folder with such a name."""
+    return {name.rpartition(".")[0] for name in names if name.endswith((".tmp", ".old"))}
 
 
 def leftovers_of_others(target: Path) -> dict[str, bytes | None]:
@@ -109,10 +117,10 @@ def assert_whole(kind: str, merge: Merge, found: Mapping[str, bytes | None]) -> 
 
 @pytest.fixture(scope="module")
 def larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a recipe over two checkpoints of 67 MB, zeros that take no room, and an old output."""
+    """A folder with a recipe over two checkpoints of 42 MB, zeros that take no room, and an old output."""
     folder = tmp_path_factory.mktemp("larger")
     for name in ("news", "audiobook"):
-        state = {f"gpt.gpt.h.{layer}.mlp.c_fc.weight": torch.empty(1024, 2048) for layer in range(8)}
+        state = {f"gpt.gpt.h.{layer}.mlp.c_fc.weight": torch.empty(1024, 2048) for layer in range(5)}
         with torch.serialization.skip_data():
             torch.save({"model": state}, folder / f"{name}.pth")
     write_recipe(folder, "checkpoints: {news: news.pth, audiobook: audiobook.pth}\noutput: {path: out/merged.pth}\n")
@@ -127,7 +135,7 @@ def undisturbed(larger: Path, launcher: Launcher) -> tuple[float, bytes]:
     return time.monotonic() - started, (larger / "out/merged.pth").read_bytes()
 
 
-@pytest.mark.parametrize("number", range(4))
+@pytest.mark.parametrize("number", range(3))
 @pytest.mark.parametrize("name", SIGNALS)
 def test_a_signal_at_any_time(
     name: str, number: int, larger: Path, undisturbed: tuple[float, bytes], launcher: Launcher
