@@ -46,7 +46,6 @@ OUTSIDE: Mapping[str, set[str]] = {
     "rich": {"report.progress"},
     "torch": {"execute", "gather", "torch_dtypes", "writers.torch_zip"},
     "typer": {"cli"},
-    "wcmatch": {"patterns"},
     "yaml": {"document", "yaml_syntax"},
 }
 
