@@ -49,7 +49,6 @@ OUTSIDE: Mapping[str, set[str]] = {
     "isal": {"writers.torch_zip"},
     "torch": {"execute", "gather", "lanes", "nonfinite", "torch_dtypes", "writers.torch_zip"},
     "typer": {"cli", "verb"},
-    "wcmatch": {"patterns"},
     "yaml": {"document", "yaml_syntax"},
 }
 

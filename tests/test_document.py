@@ -5,7 +5,7 @@ import os
 import re
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.checkpoints.crafted import within
 from xttsrecipe.document import join_path, parse_document, parse_value, read_document
 from xttsrecipe.errors import Location, Problem, RecipeError
 from xttsrecipe.report.problems import problems_text
@@ -373,6 +374,15 @@ def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
 def test_a_folder_in_place_of_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").mkdir()
     assert file_message(tmp_path / "x.yaml") == "recipes/x.yaml: the recipe cannot be read: Is a directory\n"
+
+
+@pytest.mark.parametrize(
+    "make", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.symlink_to("/dev/null")]
+)
+def test_what_is_no_file_is_not_waited_for(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "x.yaml")
+    with within(20):
+        assert file_message(tmp_path / "x.yaml").startswith("recipes/x.yaml: is a device, pipe or socket\n")
 
 
 def test_a_name_that_no_file_can_have_is_an_error(tmp_path: Path) -> None:

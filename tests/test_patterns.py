@@ -6,7 +6,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from xttsrecipe.patterns import PatternError, compile_pattern, suggestions
+from tests.checkpoints.crafted import within
+from xttsrecipe.patterns import PatternError, compile_pattern, compile_patterns, suggestions
 from xttsrecipe.xtts import COMPONENTS, LEAVES, known_tensors
 
 KEYS = tuple(known_tensors())
@@ -61,7 +62,7 @@ def test_a_pattern_fits_what_its_expansions_fit(pattern: Expanded, data: st.Data
     test = compile_pattern(text, {})
     filled = st.sampled_from(globs).map(lambda glob: glob.replace("*", "a.b").replace("?", "."))
     key = data.draw(filled | st.text("ab.0_123", max_size=8) | filled.map(lambda key: key + "0"))
-    assume(key)  # no tensor has an empty name, and wcmatch has * fit no empty text
+    assume(key)  # no tensor has an empty name, and bracex drops what expands to nothing
     assert test(key) == any(fits(glob, key) for glob in globs)
 
 
@@ -96,6 +97,10 @@ def test_patterns_count_the_tensors_of_xtts_v2(pattern: str, count: int) -> None
         ("[ab]", "ab", False), ("a\\*", "a*", True), ("a\\*", "ab", False), ("{a}", "{a}", True), ("{a}", "a", False),
         ("!a", "!a", True), ("a|b", "a|b", True), ("a|b", "a", False), ("+(a)", "+(a)", True), ("~a", "~a", True),
         ("a$", "a$", True), ("^a", "^a", True), ("a", "a\nb", False), ("a*", "a\nb", True), ("C", "c", False),
+        ("*", "", True), ("a", "a\n", False), ("[!ab]", "c", True), ("[^ab]", "c", True), ("[^ab]", "^", True),
+        ("[^ab]", "a", False), ("a\\?", "a?", True), ("a\\?", "ab", False), ("\\[ab]", "[ab]", True),
+        ("\\[ab]", "a", False), ("\\a\\.b", "a.b", True), ("a\\", "a", True), ("[*]", "*", True), ("[]a]", "]", True),
+        ("[a-c]", "b", True), ("[a-c]", "d", False), ("[", "[", True), ("\\\\a", "\\a", True),
     ],
 )  # fmt: skip
 def test_only_the_documented_marks_have_a_meaning(pattern: str, key: str, fitting: bool) -> None:
@@ -140,7 +145,14 @@ def test_an_unknown_component_is_an_error_that_names_the_nearest_or_all(pattern:
 
 
 @pytest.mark.parametrize(
-    "pattern", ["{0..1000}", "{0..999999999}", "{0..9}{0..9}{0..9}{0..9}", "{a,b}" * 30, "{" + "a," * 1000 + "}"]
+    "pattern",
+    [
+        "{0..1000}",
+        "{0..999999999}",
+        "{0..9}{0..9}{0..9}{0..9}",
+        "{a,b}" * 30,
+        "{a,b}{0..500}",
+    ],
 )
 def test_a_pattern_of_more_than_a_thousand_alternatives_is_refused(pattern: str) -> None:
     with pytest.raises(PatternError) as caught:
@@ -151,6 +163,26 @@ def test_a_pattern_of_more_than_a_thousand_alternatives_is_refused(pattern: str)
 def test_a_pattern_of_a_thousand_alternatives_works() -> None:
     test = compile_pattern("x.{1..1000}", {})
     assert [test("x.0"), test("x.1"), test("x.1000"), test("x.1001")] == [False, True, True, False]
+
+
+def test_a_pattern_of_long_alternatives_is_refused() -> None:
+    with pytest.raises(PatternError, match=r"^the pattern expands to more than 100,000 characters$"):
+        compile_pattern("{" + "0" * 500 + "..900}", {})
+
+
+@pytest.mark.parametrize("pattern", ["x" * 1_001, "{" * 60_000, "{a..b" * 12_000, "*e" * 30_000])
+def test_a_pattern_longer_than_anyone_writes_is_refused(pattern: str) -> None:
+    with pytest.raises(PatternError, match=rf"^the pattern has {len(pattern):,} characters, more than 1,000$"):
+        compile_pattern(pattern, {})
+
+
+@pytest.mark.parametrize(
+    "pattern", ["*e" * 40 + "*Z", "*?" * 60 + "Z", "*[a-z]" * 60 + "Z", "*.*" * 99 + "Z", "**a" * 99]
+)
+def test_no_number_of_stars_makes_an_endless_search(pattern: str) -> None:
+    key = "hifigan_decoder.speaker_encoder.layer1.0.conv1.weight" * 20
+    with within(30):
+        assert not compile_pattern(pattern, {})(key)
 
 
 @pytest.mark.parametrize(
@@ -265,3 +297,20 @@ def test_an_unknown_component_in_braces_is_an_error_too(pattern: str) -> None:
 def test_braces_with_components_are_bounded_too() -> None:
     with pytest.raises(PatternError, match="more than 1,000 alternatives"):
         compile_pattern("{@mlp,x{0..2000}}", {"mlp": ("*.mlp.*",)})
+
+
+# --- several together -------------------------------------------------------------------------------------------
+
+
+def test_several_patterns_are_tests_and_errors_in_their_order() -> None:
+    first, second, third = compile_patterns(["a*", "@none", "b*"], COMPONENTS)
+    assert isinstance(second, PatternError)
+    assert not isinstance(first, PatternError)
+    assert not isinstance(third, PatternError)
+    assert [first("ax"), third("ax"), third("bx")] == [True, False, True]
+
+
+def test_several_patterns_end_where_they_expand_to_too_much_together() -> None:
+    found = list(compile_patterns([f"{name}{{1..1000}}" for name in "abcdefghijklm"], {}))
+    assert [isinstance(each, PatternError) for each in found] == [False] * 10 + [True]
+    assert str(found[-1]) == "the patterns up to here expand to more than 10,000 alternatives"

@@ -339,13 +339,23 @@ def test_rules_keep_the_order_of_the_file(folder: Path) -> None:
     [
         ("@vocodr", "overrides.\"@vocodr\": no component is named '@vocodr'; did you mean '@vocoder'?"),
         ("{0..5000}", 'overrides."{0..5000}": the pattern expands to more than 1,000 alternatives'),
+        ("x" * 1001, f"overrides.{'x' * 1001}: the pattern has 1,001 characters, more than 1,000"),
     ],
 )
 def test_a_pattern_that_cannot_be_used_is_an_error_at_the_pattern(folder: Path, pattern: str, what: str) -> None:
-    problem = only_problem(folder, BASE + f"overrides:\n  '{pattern}': from news\n")
+    key = f"? '{pattern}'\n  " if len(pattern) > 1000 else f"'{pattern}'"  # longer than YAML lets a short key be
+    problem = only_problem(folder, BASE + f"overrides:\n  {key}: from news\n")
     assert problem.what.startswith(what)
     assert problem.where is not None
-    assert (problem.where.line, problem.where.column, problem.where.length) == (6, 3, len(pattern) + 2)
+    assert (problem.where.line, problem.where.column) == (6, 5 if len(pattern) > 1000 else 3)
+    assert problem.where.length == len(pattern) + 2
+
+
+def test_all_patterns_together_are_bounded_and_the_first_beyond_is_named(folder: Path) -> None:
+    lines = [f"  'x{number}.{{1..1000}}': from news\n" for number in range(12)]
+    load(folder, BASE + "overrides:\n" + "".join(lines[:10]))
+    problem = only_problem(folder, BASE + "overrides:\n" + "".join(lines))
+    assert problem.what.endswith('x10.{1..1000}": the patterns up to here expand to more than 10,000 alternatives')
 
 
 def test_all_problems_are_told_together(folder: Path) -> None:

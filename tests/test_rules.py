@@ -217,3 +217,21 @@ def test_a_pattern_far_from_everything_is_told_where_the_keys_are(tmp_path: Path
 def test_without_keys_every_rule_is_a_problem(tmp_path: Path) -> None:
     (problem,) = rule_problems(recipe_of(tmp_path, ["*"]), [])
     assert problem.what == "rule '*' matches no key"
+
+
+def test_of_very_many_rules_not_all_are_told_what_they_might_have_meant(tmp_path: Path) -> None:
+    found = rule_problems(recipe_of(tmp_path, [f"gpt.gpt.h.{number}.atn.*" for number in range(60)]), KEYS)
+    assert len(found) == 60
+    assert [problem.hint is None for problem in found] == [False] * 50 + [True] * 10
+
+
+def test_a_pattern_that_is_too_long_under_its_new_name_is_told_where_the_names_are(tmp_path: Path) -> None:
+    pattern = "x" * 980 + ".weight_g"
+    recipe = load_recipe(
+        write_recipe(
+            tmp_path,
+            f"checkpoints: {{a: a.pth}}\noutput: {{path: o.pth}}\noverrides:\n  ? '{pattern}'\n  : from a\n",
+        )
+    )
+    (problem,) = rule_problems(recipe, KEYS)
+    assert problem.hint == "xttsrecipe inspect CHECKPOINT --keys '*' lists the keys"

@@ -210,6 +210,12 @@ def test_what_must_not_be_empty_is_said_to_be(text: str, what: str) -> None:
     assert only_problem(text).what == what
 
 
+def test_more_checkpoints_than_can_be_open_are_refused() -> None:
+    text = "checkpoints:\n" + "".join(f"  a{number}: a.pth\n" for number in range(257)) + "output: {path: o.pth}"
+    problem = only_problem(text)
+    assert (problem.what, problem.expected) == ("checkpoints: has 257 entries", "at most 256")
+
+
 @pytest.mark.parametrize(
     ("text", "what", "column"),
     [

@@ -174,8 +174,8 @@ def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_a_file_that_is_too_large(written: Written) -> None:
     path = written.path("{}")
-    os.truncate(path, 64 * 2**20 + 1)
-    assert problem_of(path).what == "is larger than 64 MiB, which no vocabulary is"
+    os.truncate(path, 16 * 2**20 + 1)
+    assert problem_of(path).what == "is larger than 16 MiB, which no vocabulary is"
 
 
 def test_what_is_not_utf_8(written: Written) -> None:
@@ -199,6 +199,7 @@ def test_what_is_not_utf_8(written: Written) -> None:
         "[" * 200_000,
         '{"truncation": "\\ud800"}',
         '{"\\uDFFF": 1}',
+        '{"truncation": [' + "[]," * 1_000_000 + "0]}",
     ],
     ids=lambda text: repr(text[:24]),
 )

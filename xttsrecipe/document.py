@@ -7,6 +7,7 @@ means is ``yaml_syntax``'s; what a recipe means is ``recipe``'s.
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -77,6 +78,9 @@ def read_document(path: Path) -> Document:
     """The YAML document in a file. Raises RecipeError."""
     file = str(path)
     try:
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # of which reading might never end, or never begin
+            raise RecipeError(Problem("is a device, pipe or socket", Location(file), expected="a recipe, a YAML file"))
         with path.open("rb") as handle:
             raw = handle.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:

@@ -1,22 +1,29 @@
 """Key patterns: globs over whole tensor keys, and what a pattern that fits nothing might have meant.
 
-``*`` and ``?`` cross dots, ``[…]`` is a character class, ``{a,b}`` and ``{0..9}`` expand (wcmatch and bracex do the
-work). ``@name`` stands for a named component, a fixed set of patterns; in braces too. Knows no keys of its own.
+``*`` and ``?`` cross dots, ``[…]`` is a character class, ``\\`` takes the meaning of the next character, ``{a,b}`` and
+``{0..9}`` expand (bracex does that). ``@name`` stands for a named component, a fixed set of patterns; in braces too.
+Knows no keys of its own.
 """
 
 from __future__ import annotations
 
+import fnmatch
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import bracex
-from wcmatch import fnmatch
 
 from .errors import nearest
 
-# FORCEUNIX: keys are no paths, so matching must not depend on the platform.
-_FLAGS = fnmatch.BRACE | fnmatch.CASE | fnmatch.DOTMATCH | fnmatch.FORCEUNIX
 _MAX_ALTERNATIVES = 1_000
+# What the patterns of one recipe may have together: ten times the keys of XTTS-V2.
+_MAX_TOGETHER = 10_000
+# Ten times what anyone writes; and what all alternatives together may have. Longer patterns, of nothing but braces,
+# take bracex minutes, and longer alternatives a regular expression that takes as long to compile.
+_MAX_LENGTH = 1_000
+_MAX_EXPANDED_LENGTH = 100_000
+# A class, in which fnmatch has no escapes; or an escaped character.
+_CLASS_OR_ESCAPE = re.compile(r"\[[!^]?\]?[^\]]*\]|\\(.?)", re.DOTALL)
 
 KeyTest = Callable[[str], bool]
 
@@ -27,18 +34,66 @@ class PatternError(ValueError):
 
 def compile_pattern(pattern: str, components: Mapping[str, Sequence[str]]) -> KeyTest:
     """A test for keys. Raises PatternError for an unknown component or a pattern of over 1,000 alternatives."""
+    return _test(_expanded(pattern, components))
+
+
+def compile_patterns(
+    patterns: Iterable[str], components: Mapping[str, Sequence[str]]
+) -> Iterator[KeyTest | PatternError]:
+    """A test for each pattern, or why it cannot be used. Ends where all together have over 10,000 alternatives."""
+    count = 0
+    for pattern in patterns:
+        try:
+            globs = _expanded(pattern, components)
+            count += len(globs)
+            if count > _MAX_TOGETHER:
+                yield PatternError(f"the patterns up to here expand to more than {_MAX_TOGETHER:,} alternatives")
+                return
+            yield _test(globs)
+        except PatternError as error:
+            yield error
+
+
+def _expanded(pattern: str, components: Mapping[str, Sequence[str]]) -> list[str]:
+    """The globs that a pattern stands for, without braces and components. Raises as ``compile_pattern`` does."""
+    if len(pattern) > _MAX_LENGTH:
+        raise PatternError(f"the pattern has {len(pattern):,} characters, more than {_MAX_LENGTH:,}")
+    # Components stand in braces too: {@encoder,mel_stats}, @{mlp,norms}.
+    parts = _without_braces(pattern) if "@" in pattern else [pattern]
+    named = [glob for part in parts for glob in (_component(part, components) if part[:1] == "@" else [part])]
+    globs = [glob for part in named for glob in _without_braces(part)]
+    if len(globs) > _MAX_ALTERNATIVES:
+        raise PatternError(_TOO_MANY)
+    if sum(map(len, globs)) > _MAX_EXPANDED_LENGTH:
+        raise PatternError(f"the pattern expands to more than {_MAX_EXPANDED_LENGTH:,} characters")
+    return globs
+
+
+_TOO_MANY = f"the pattern expands to more than {_MAX_ALTERNATIVES:,} alternatives"
+
+
+def _without_braces(pattern: str) -> list[str]:
     try:
-        # Components stand in braces too: {@encoder,mel_stats}, @{mlp,norms}.
-        parts = bracex.expand(pattern, keep_escapes=True, limit=_MAX_ALTERNATIVES) if "@" in pattern else [pattern]
-        globs = [glob for part in parts for glob in (_component(part, components) if part[:1] == "@" else [part])]
-        regexes, _ = fnmatch.translate(globs, flags=_FLAGS, limit=_MAX_ALTERNATIVES)
-    except Exception as error:
-        # wcmatch has no public name for its exception.
-        if type(error).__name__ not in ("PatternLimitException", "ExpansionLimitException"):
-            raise
-        raise PatternError(f"the pattern expands to more than {_MAX_ALTERNATIVES:,} alternatives") from error
+        return bracex.expand(pattern, keep_escapes=True, limit=_MAX_ALTERNATIVES) or [""]
+    except bracex.ExpansionLimitException as error:
+        raise PatternError(_TOO_MANY) from error
+    except RecursionError as error:
+        raise PatternError("the pattern has braces within braces beyond reason") from error
+
+
+def _test(globs: Iterable[str]) -> KeyTest:
+    """A test for keys that any of these globs fits, in a time that is bounded by the length of key and glob."""
+    # fnmatch lets no star try again what an earlier one has found, so that no number of them searches without end.
+    regexes = [fnmatch.translate(_CLASS_OR_ESCAPE.sub(_as_fnmatch, glob)) for glob in globs]
     match = re.compile("|".join(regexes)).match
     return lambda key: match(key) is not None
+
+
+def _as_fnmatch(found: re.Match[str]) -> str:
+    escaped: str | None = found[1]
+    if escaped is None:
+        return found[0].replace("[^", "[!", 1)
+    return f"[{escaped}]" if escaped in ("*", "?", "[") else escaped
 
 
 def _component(pattern: str, components: Mapping[str, Sequence[str]]) -> Sequence[str]:

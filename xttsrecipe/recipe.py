@@ -15,7 +15,7 @@ from typing import Any
 from . import schema
 from .document import Document, Path_, join_path, read_document
 from .errors import Location, Problem, RecipeError, did_you_mean, listed
-from .patterns import KeyTest, PatternError, compile_pattern
+from .patterns import KeyTest, PatternError, compile_patterns
 from .settings import ORDER, Setting, apply_setting, expanded
 from .specs import DType
 from .xtts import COMPONENTS
@@ -292,12 +292,11 @@ class _Parser:
         return Method(given["name"], {name: value for name, value in given.items() if name != "name"})
 
     def _rules(self, default: Merge) -> Iterator[Rule]:
-        for pattern, entry in self._data.get("overrides", {}).items():
+        overrides = self._data.get("overrides", {})
+        for (pattern, entry), matches in zip(overrides.items(), compile_patterns(overrides, COMPONENTS), strict=False):
             path: Path_ = ("overrides", pattern)
-            try:
-                matches = compile_pattern(pattern, COMPONENTS)
-            except PatternError as error:
-                self._problem(path, str(error), at_key=True)
+            if isinstance(matches, PatternError):
+                self._problem(path, str(matches), at_key=True)
                 continue
             yield Rule(pattern, matches, self._decision(entry, path, default), self._document.where_key(path))
 

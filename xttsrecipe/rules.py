@@ -10,9 +10,13 @@ import re
 from collections.abc import Collection, Mapping
 
 from .errors import Problem
-from .patterns import compile_pattern, suggestions
+from .patterns import PatternError, compile_pattern, suggestions
 from .recipe import Recipe, Rule
 from .xtts import COMPONENTS, canonical_key, is_training_only, training_only_tensors
+
+# What a rule might have meant is looked for among all keys; nobody reads that of more rules at once.
+_MAX_HINTS = 50
+_LISTED = "xttsrecipe inspect CHECKPOINT --keys '*' lists the keys"
 
 
 def deciding_rules(recipe: Recipe, keys: Collection[str]) -> Mapping[str, Rule | None]:
@@ -31,13 +35,15 @@ def rule_problems(recipe: Recipe, keys: Collection[str]) -> list[Problem]:
 def idle_rule_problems(recipe: Recipe, decided: Mapping[str, Rule | None]) -> list[Problem]:
     """``rule_problems`` where it is known which rule decides each key."""
     deciding = set(decided.values())
-    return [_problem(rule, decided) for rule in recipe.rules if rule not in deciding]
+    idle = [rule for rule in recipe.rules if rule not in deciding]
+    return [_problem(rule, decided, hinted=number < _MAX_HINTS) for number, rule in enumerate(idle)]
 
 
-def _problem(rule: Rule, decided: Mapping[str, Rule | None]) -> Problem:
+def _problem(rule: Rule, decided: Mapping[str, Rule | None], hinted: bool) -> Problem:
     matched = list(filter(rule.matches, decided))
     if not matched:
-        return Problem(f"rule {rule.pattern!r} matches no key", rule.where, hint=_hint(rule.pattern, decided))
+        hint = _hint(rule.pattern, decided) if hinted else None
+        return Problem(f"rule {rule.pattern!r} matches no key", rule.where, hint=hint)
     winners = dict.fromkeys(winner.pattern for key in matched if (winner := decided[key]))
     return Problem(
         f"rule {rule.pattern!r} decides no key: later rules decide {_all(len(matched))} that it matches",
@@ -53,7 +59,10 @@ def _all(count: int) -> str:
 
 def _hint(pattern: str, keys: Collection[str]) -> str:
     canonical = canonical_key(pattern)
-    test = compile_pattern(canonical, COMPONENTS)
+    try:
+        test = compile_pattern(canonical, COMPONENTS)
+    except PatternError:  # today's name of a very long one is longer still
+        return _LISTED
     fitting = any(map(test, keys))
     if is_training_only(canonical) or (not fitting and any(map(test, training_only_tensors()))):
         return "training-only tensors (dvae, torch_mel_spectrogram) are never merged: metadata.from gives them whole"
@@ -66,7 +75,7 @@ def _hint(pattern: str, keys: Collection[str]) -> str:
         return f"rules use the names of a released model.pth, without 'xtts.' and with today's weight-norm names{also}"
     if near:
         return f"did you mean {' or '.join(map(repr, near))}?"
-    return "xttsrecipe inspect CHECKPOINT --keys '*' lists the keys"
+    return _LISTED
 
 
 def _layers(pattern: str, keys: Collection[str]) -> str | None:

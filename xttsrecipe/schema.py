@@ -148,6 +148,12 @@ def _empty(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
     yield Problem(what, _key_or_value(error, path, document), expected=error.schema.get("description"))
 
 
+def _too_many(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
+    yield Problem(
+        f"has {len(error.instance):,} entries", document.where(path), expected=f"at most {error.validator_value}"
+    )
+
+
 def _is_key(error: Any) -> bool:
     return "propertyNames" in error.absolute_schema_path
 
@@ -179,5 +185,6 @@ _DESCRIBERS: Mapping[str, Callable[[Any, Path_, Document], Iterator[Problem]]] =
     "enum": _enum,
     "pattern": _pattern,
     "minProperties": _empty,
+    "maxProperties": _too_many,
     "minLength": _empty,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import struct
@@ -9,8 +10,10 @@ import subprocess
 import sys
 import types
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +69,13 @@ def tensor(
     return call(find("torch._utils", "_rebuild_tensor_v2"), of or storage(), start, shape, strides, b"\x89", hooks)
 
 
+def number(value: int) -> bytes:
+    """Pushes an int (LONG1, up to 255 bytes; beyond that LONG4)."""
+    encoded = value.to_bytes(value.bit_length() // 8 + 1, "little", signed=True)
+    length = len(encoded)
+    return (b"\x8a" + bytes([length]) if length < 256 else b"\x8b" + struct.pack("<I", length)) + encoded
+
+
 def dictionary(entries: Mapping[str, bytes]) -> bytes:
     """Pushes a dict of text keys."""
     return b"}(" + b"".join(text(name) + value for name, value in entries.items()) + b"u"
@@ -102,6 +112,100 @@ def zip_checkpoint(
         for name, data in contents.items():
             archive.writestr(f"archive/{name}", data)
     return path
+
+
+# -- zip files, header by header
+
+
+@dataclass(frozen=True)
+class Member:
+    """A record of a zip file. ``local`` and ``central`` are what its two headers say otherwise than is true."""
+
+    name: bytes
+    data: bytes
+    local: Mapping[str, Any] = field(default_factory=dict)
+    central: Mapping[str, Any] = field(default_factory=dict)
+
+
+def member(name: str, data: bytes = b"", both: Mapping[str, Any] | None = None, **headers: Mapping[str, Any]) -> Member:
+    """The record of a checkpoint; ``both`` is what both headers say. Deflated where they say method 8."""
+    said = {name: {**(both or {}), **headers.get(name, {})} for name in ("local", "central")}
+    if (both or {}).get("method") == zipfile.ZIP_DEFLATED:
+        packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+        truth = {"size": len(data), "crc": zlib.crc32(data)}
+        data, said = packer.compress(data) + packer.flush(), {name: truth | its for name, its in said.items()}
+    return Member(f"archive/{name}".encode(), data, **said)
+
+
+def members(pickled: bytes | None = None, **storages: bytes) -> list[Member]:
+    """The records of a good checkpoint, or of this data.pkl; ``s0`` is the storage 0."""
+    stored = {name[1:]: data for name, data in storages.items()} or {"0": bytes(16)}
+    given = {"data.pkl": with_entry(b"N") if pickled is None else pickled, "byteorder": b"little", "version": b"3\n"}
+    return [member(name, data) for name, data in (given | {f"data/{key}": of for key, of in stored.items()}).items()]
+
+
+def forge(path: Path, *records: Member, before: bytes = b"", behind: bytes = b"", **end: Any) -> Path:
+    """A zip file of these records, whatever their headers say; ``end`` is what its end says otherwise than is true.
+
+    A header's ``offset`` may be the name of another record.
+    """
+    whole, starts = bytearray(before), {}
+    for record in records:
+        starts[record.name] = len(whole)
+        whole += _header(b"PK\x03\x04", record, record.local) + record.data
+    directory = b"".join(_entry(record, starts) for record in records)
+    fields = {"disk": 0, "first": 0, "here": len(records), "all": len(records), "size": len(directory)}
+    fields |= {"offset": len(whole), "comment": len(behind)} | end
+    whole += directory
+    if end.keys() & {"size64", "offset64", "all64"}:
+        count, size, offset = (fields.pop(f"{name}64", fields[name]) for name in ("all", "size", "offset"))
+        whole += struct.pack("<4sQ2H2L4Q", b"PK\x06\x06", 44, 45, 45, 0, 0, count, count, size, offset)
+        whole += struct.pack("<4sLQL", b"PK\x06\x07", 0, len(whole) - 56, 1)
+    path.write_bytes(whole + struct.pack("<4s4H2LH", b"PK\x05\x06", *fields.values()) + behind)
+    return path
+
+
+def _header(magic: bytes, record: Member, said: Mapping[str, Any]) -> bytes:
+    """What the local header and the entry of the directory have in common."""
+    truth: dict[str, Any] = {
+        "needed": 20,
+        "flags": 0,
+        "method": 0,
+        "time": 0,
+        "date": 33,
+        "crc": zlib.crc32(record.data),
+    }
+    truth |= {"packed": len(record.data), "size": len(record.data), "name": record.name, "extra": b""}
+    fields = {**truth, **{name: value for name, value in said.items() if name in truth}}
+    name: bytes = fields.pop("name")
+    extra: bytes = fields.pop("extra")
+    lengths = said.get("name_length", len(name)), said.get("extra_length", len(extra))
+    return struct.pack("<4s5H3L2H", magic, *fields.values(), *lengths) + name + extra
+
+
+def _entry(record: Member, starts: Mapping[bytes, int]) -> bytes:
+    common = _header(b"PK\x01\x02", record, record.central)
+    offset = record.central.get("offset", record.name)
+    place = starts[offset] if isinstance(offset, bytes) else offset
+    tail = struct.pack("<3H2L", record.central.get("comment_length", 0), record.central.get("disk", 0), 0, 0, place)
+    return common[:4] + struct.pack("<H", 20) + common[4:30] + tail + common[30:]
+
+
+# -- safetensors
+
+
+def craft(path: Path, header: object, data: bytes = b"", length: int | None = None) -> Path:
+    """A safetensors file with this header, given as data, text or bytes; ``length``: what it says it has."""
+    if not isinstance(header, (str, bytes)):
+        header = json.dumps(header)
+    encoded = header.encode("utf-8", "surrogatepass") if isinstance(header, str) else header
+    path.write_bytes(struct.pack("<Q", len(encoded) if length is None else length) + encoded + data)
+    return path
+
+
+def entry(shape: object = (2,), begin: object = 0, end: object = 8, dtype: object = "F32") -> dict[str, Any]:
+    """What a safetensors header says of a tensor."""
+    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
 
 
 # -- what is expected of the reader

@@ -311,3 +311,34 @@ def test_text_in_another_encoding_imports_no_codec() -> None:
     with contextlib.suppress(MalformedPickleError):
         load(program(call(find("builtins", "str"), short_bytes(b"x"), text("cp037"))))
     assert "encodings.cp037" not in sys.modules
+
+
+@pytest.mark.parametrize("length", [64, 65, 100_000])
+def test_a_size_has_no_more_dimensions_than_torch_has(length: int) -> None:
+    """It is a tuple: one that is long would be walked wherever it is a key."""
+    size = call(find("torch", "Size"), b"](" + b"K\x01" * length + b"e")
+    if length <= 64:
+        assert load(program(size)) == (1,) * length
+    else:
+        with pytest.raises(MalformedPickleError, match=f"a size of {length:,} dimensions"):
+            load(program(size))
+
+
+@pytest.mark.parametrize(
+    "arguments", [(text("z" * 1_000_000), b"K\x20"), (text("9" * 19),), (short_bytes(b"9" * 19),), (b"N",), (b"]",)]
+)
+def test_a_whole_number_is_made_of_a_number_or_of_few_digits(arguments: tuple[bytes, ...]) -> None:
+    with pytest.raises(MalformedPickleError, match="a whole number made of something that is none"):
+        load(program(call(find("builtins", "int"), *arguments)))
+
+
+@pytest.mark.parametrize(
+    ("argument", "made"), [(b"K\x07", 7), (text("12"), 12), (short_bytes(b"-3"), -3), (b"\x88", 1)]
+)
+def test_a_whole_number_of_one_is_that(argument: bytes, made: int) -> None:
+    assert load(program(call(find("builtins", "int"), argument))) == made
+
+
+def test_complex_numbers_are_text_from_the_start(tmp_path: Path) -> None:
+    assert load(program(call(find("builtins", "complex"), b"K\x01", b"K\x02"))) == "(1+2j)"
+    assert entry_of(tmp_path / "model.pth", {1 + 2j: -0.5j}) == {"(1+2j)": str(-0.5j)}

@@ -3,10 +3,12 @@ from __future__ import annotations
 import hashlib
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from tests.checkpoints.crafted import Member, forge, members
 from xttsrecipe.checkpoints.content_digest import bytes_digest, content_digest
 
 
@@ -58,3 +60,14 @@ def test_a_huge_file_is_not_read_whole(tmp_path: Path) -> None:
         file.seek(-1, 2)
         file.write(b"x")
     assert content_digest(path) != digest
+
+
+def test_a_zip_file_whose_directory_is_larger_than_any_is_told_by_its_bytes(tmp_path: Path) -> None:
+    path = forge(tmp_path / "speakers_xtts.pth", *members(), *[Member(b"", b"")] * 200_000, here=0, all=0)
+    assert content_digest(path) == bytes_digest(path.read_bytes())
+
+
+@pytest.mark.parametrize("end", [{"offset": 2**31}, {"offset64": 2**64 - 1}, {"size64": 2**62}, {"size": 2**32 - 1}])
+def test_a_zip_file_whose_end_lies_has_a_digest(tmp_path: Path, end: dict[str, Any]) -> None:
+    path = forge(tmp_path / "speakers_xtts.pth", *members(), **end)
+    assert content_digest(path).partition(":")[0] in ("data", "sha256")

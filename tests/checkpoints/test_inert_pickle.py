@@ -491,7 +491,7 @@ def test_a_state_dict_that_contains_itself_is_read(tmp_path: Path) -> None:
         b"]q\x00" + b"0(h\x00h\x00lq\x00" * 60,
         b")" + b"\x85" * 100_000,
         b"]" * 100_000 + b"a" * 99_999,
-        b"(" + b"K\x01" * 2_000_000 + b"t",
+        b"(" + b"K\x01" * 900_000 + b"t",
     ],
     ids=["tuples", "lists", "deep tuple", "deep list", "wide tuple"],
 )
@@ -587,6 +587,43 @@ def test_a_far_memo_index_takes_no_memory(tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 16 << 20
     finally:
         tracemalloc.stop()
+
+
+LONG_TUPLE = b"(" + b"K\x01" * 60_000 + b"tq\x050"
+LONG_LIST = b"](" + b"K\x01" * 60_000 + b"eq\x050"
+LONG_DICT = b"}(" + b"".join(text(str(key)) + b"N" for key in range(60_000)) + b"uq\x050"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(LONG_TUPLE + find("collections", "defaultdict") + b"h\x05R0", id="arguments of a call"),
+        pytest.param(LONG_TUPLE + find("acme", "Thing") + b"h\x05R0", id="arguments of an unknown call"),
+        pytest.param(LONG_TUPLE + find("acme", "Thing") + b"h\x05\x810", id="arguments of a new object"),
+        pytest.param(LONG_DICT + find("acme", "Thing") + b")h\x05\x920", id="keywords of a new object"),
+        pytest.param(LONG_TUPLE + call(find("acme", "Thing")) + b"h\x05R0", id="arguments of a called object"),
+        pytest.param(LONG_LIST + call(find("builtins", "list"), b"h\x05") + b"0", id="a list of a list"),
+        pytest.param(LONG_DICT + call(find("collections", "Counter"), b"h\x05") + b"0", id="a counter of a dict"),
+    ],
+)
+def test_what_is_copied_again_and_again_is_refused(value: bytes) -> None:
+    made, _, again = value.partition(b"q\x050")
+    made += b"q\x050"
+    load(b"\x80\x04" + made + again + b"N.")
+    with within(20), pytest.raises(MalformedPickleError, match="copies of copies"):
+        load(b"\x80\x04" + made + again * 50 + b"N.")
+
+
+def test_a_thousand_classes_are_the_limit() -> None:
+    load(program(b"".join(find("acme", f"Thing{number}") + b"0" for number in range(1_000)) + b"N"))
+    with pytest.raises(MalformedPickleError, match="more than 1,000 classes"):
+        load(program(b"".join(find("acme", f"Thing{number}") + b"0" for number in range(1_001)) + b"N"))
+
+
+@pytest.mark.parametrize(("module", "name"), [("acme", "T" * 1_000_000), ("a." * 500_000, "Thing")])
+def test_a_class_with_a_long_name_is_refused(module: str, name: str) -> None:
+    with pytest.raises(MalformedPickleError, match=r"a class whose name has 1,00\d,\d{3} characters"):
+        load(program(find(module, name)))
 
 
 _LONG_NUMBER = b"\x8b" + (3000).to_bytes(4, "little") + b"\x01" * 3000

@@ -209,6 +209,11 @@ def test_a_config_as_python_reads_it(content: bytes, tmp_path: Path) -> None:
         (b'{"a":' * 100_000 + b"1" + b"}" * 100_000, "cannot be read as JSON"),
         (b'{"a":' * 100 + b"1" + b"}" * 100, "cannot be read as JSON: metadata that is nested too deeply"),
         (b'{"a": "' + b"x" * (16 << 20) + b'"}', "is larger than 16 MiB, which no config is"),
+        (b'{"a":' + b"[" + b"[]," * 1_000_000 + b"0]}", "cannot be read as JSON: more than 1,000,000 values"),
+        (
+            b'{"a":' + b"[" + b"0," * 250_000 + b"0]}",
+            "cannot be read as JSON: metadata that is nested too deeply, too l",
+        ),
         (b"[1, 2]", "holds no JSON object"),
         (b'"text"', "holds no JSON object"),
         (b"null", "holds no JSON object"),

@@ -6,7 +6,7 @@ import os
 import pickle
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,11 +14,20 @@ import pytest
 import torch
 
 from tests.builders import save, trainer_state, xtts_state
-from tests.checkpoints.crafted import assert_stored, in_python, refusal, says, within, words
+from tests.checkpoints.crafted import assert_stored, craft, entry, in_python, refusal, says, within, words
 from xttsrecipe.checkpoints import open_checkpoint
 from xttsrecipe.xtts import known_tensors, training_only_tensors
 
 CONFIG = {"model": "xtts", "model_args": {"gpt_layers": 30}}
+
+
+def save_pth(path: Path, names: Sequence[str]) -> Path:
+    """One tensor under many names."""
+    return save(path, dict.fromkeys(names, torch.ones(1)))
+
+
+def save_safetensors(path: Path, names: Sequence[str]) -> Path:
+    return craft(path, {name: entry([0], 0, 0) for name in names})
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +169,23 @@ def test_a_link_is_followed(layouts: dict[str, Path], tmp_path: Path) -> None:
     link = tmp_path / "link.pth"
     link.symlink_to(layouts["bare"])
     assert open_checkpoint(link).path == link
+
+
+@pytest.mark.parametrize("save_as", [save_pth, save_safetensors])
+def test_a_name_longer_than_any_is_refused(tmp_path: Path, save_as: Callable[[Path, Sequence[str]], Path]) -> None:
+    open_checkpoint(save_as(tmp_path / "model", ["w" * 500]))
+    says(
+        refusal(save_as(tmp_path / "model", ["w", "w" * 501])), "a tensor whose name has 501 characters", "at most 500"
+    )
+
+
+@pytest.mark.parametrize("save_as", [save_pth, save_safetensors])
+def test_more_tensors_than_any_model_has_are_refused(
+    tmp_path: Path, save_as: Callable[[Path, Sequence[str]], Path]
+) -> None:
+    names = list(map(str, range(20_001)))
+    assert len(open_checkpoint(save_as(tmp_path / "model", names[1:])).tensors) == 20_000
+    says(refusal(save_as(tmp_path / "model", names)), "holds 20,001 tensors", "at most 20,000")
 
 
 # -- what is not a checkpoint

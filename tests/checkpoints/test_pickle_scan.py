@@ -3,6 +3,8 @@ from __future__ import annotations
 import contextlib
 import pickle
 import random
+import struct
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.checkpoints.crafted import PROTOCOLS, call, find, laughs, program, text
+from tests.checkpoints.crafted import PROTOCOLS, call, find, laughs, number, program, text
 from xttsrecipe.checkpoints.pickle_scan import scan
 
 
@@ -67,7 +69,7 @@ TUPLES = {
     "deep": b")" + b"\x85" * 100_000,
     "deep, to the left": b")" + b"N\x86" * 100_000,
     "deep, from marks": b"(" * 100_000 + b"t" * 100_000,
-    "wide": b"(" + b"K\x01" * 1_000_000 + b"t",
+    "wide": b"(" + b"K\x01" * 100_000 + b"t",
 }
 
 
@@ -77,20 +79,46 @@ def test_tuples_that_grow_beyond_reason_are_refused(value: bytes) -> None:
         scan(program(value))
 
 
-LARGE_KEY = b"(" + b"K\x01" * 60_000 + b"tq\x00"
+LARGE_KEYS = {
+    "tuple": b"(" + b"K\x01" * 60_000 + b"tq\x00",
+    "frozenset": b"(" + b"K\x01" * 60_000 + b"\x91q\x00",
+    "text": b"X" + struct.pack("<I", 16 << 20) + bytes(16 << 20) + b"q\x00",
+    "bytes": b"B" + struct.pack("<I", 16 << 20) + bytes(16 << 20) + b"r\x00\0\0\0",
+    "number": number(2 ** (8 * 16 << 20)) + b"q\x00",
+    "text of protocol 0": b"V" + b"x" * (16 << 20) + b"\np0\n",
+}
 
 
+@pytest.mark.parametrize("key", LARGE_KEYS.values(), ids=LARGE_KEYS)
 @pytest.mark.parametrize(
-    "value",
-    [
-        LARGE_KEY + b"}" + b"h\x00Ns" * 300,
-        LARGE_KEY + b"}(" + b"h\x00N" * 300 + b"u",
-        b"\x8f(" + LARGE_KEY + b"h\x00" * 300 + b"\x90",
-    ],
+    "opening", [b"}" + b"h\x00Ns" * 300, b"}(" + b"h\x00N" * 300 + b"u", b"\x8f(" + b"h\x00" * 300 + b"\x90"]
 )
-def test_large_keys_again_and_again_are_refused(value: bytes) -> None:
-    with pytest.raises(ValueError, match="tuples for keys"):
-        scan(program(value))
+def test_large_keys_again_and_again_are_refused(key: bytes, opening: bytes) -> None:
+    with pytest.raises(ValueError, match="for keys beyond any real checkpoint"):
+        scan(program(key + b"0" + opening))
+
+
+@pytest.mark.parametrize("spelled", [number, lambda value: b"L%dL\n" % value, lambda value: b"I%d\n" % value])
+def test_keys_that_python_gives_one_hash_are_refused(spelled: Callable[[int], bytes]) -> None:
+    folded = [place * (2**61 - 1) for place in range(1, 20_000)]
+    assert len(set(map(hash, folded))) == 1
+    with pytest.raises(ValueError, match="for keys"):
+        scan(program(b"}(" + b"".join(spelled(value) + b"N" for value in folded) + b"u"))
+
+
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_many_keys_of_the_usual_kinds_pass(protocol: int) -> None:
+    scan(
+        pickle.dumps(
+            {**dict.fromkeys(range(20_000)), **{f"layer.{n}.weight" * 3: None for n in range(20_000)}}, protocol
+        )
+    )
+
+
+def test_a_million_opcodes_are_the_limit() -> None:
+    scan(program(b"N0" * 499_999))
+    with pytest.raises(ValueError, match="more than 1,000,000 opcodes"):
+        scan(program(b"N0" * 500_000))
 
 
 @pytest.mark.parametrize("value", [b"Nr" + (1 << 20).to_bytes(4, "little"), b"Nr\xff\xff\xff\xff", b"Np99999999\n"])

@@ -12,7 +12,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.checkpoints.crafted import PROTOCOLS, call, entry_of, find, program, text
+from tests.checkpoints.crafted import PROTOCOLS, call, entry_of, find, program, refusal, says, text
+from xttsrecipe.checkpoints import open_checkpoint
 from xttsrecipe.checkpoints.inert_pickle import load
 from xttsrecipe.checkpoints.plain import to_plain
 from xttsrecipe.checkpoints.records import (
@@ -154,10 +155,10 @@ def test_64_levels_are_plain_and_more_are_refused() -> None:
         to_plain(_nested(100_000))
 
 
-def test_a_million_nodes_are_the_limit() -> None:
-    assert len(to_plain([0] * 999_999)) == 999_999
+def test_a_quarter_of_a_million_nodes_are_the_limit() -> None:
+    assert len(to_plain([0] * 249_999)) == 249_999
     with pytest.raises(MalformedPickleError):
-        to_plain([0] * 1_000_000)
+        to_plain([0] * 250_000)
 
 
 def test_a_list_that_contains_itself_is_refused() -> None:
@@ -169,6 +170,22 @@ def test_a_list_that_contains_itself_is_refused() -> None:
 
 def test_a_tensor_in_the_metadata_is_described(tmp_path: Path) -> None:
     assert entry_of(tmp_path / "model.pth", {"mel": torch.ones(80)}) == {"mel": "tensor 80 float32"}
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_key_too_long_to_write_out_is_described(tmp_path: Path, protocol: int) -> None:
+    found = entry_of(tmp_path / "model.pth", {2**20_000: 1, 2**2039: 2}, protocol)
+    assert found == {"an integer of 20,001 bits": 1, 2**2039: 2}
+
+
+def test_all_entries_of_a_file_together_have_that_limit(tmp_path: Path) -> None:
+    """One list under many names is as many lists when it is written out."""
+    shared = [[0] * 1_000] * 100
+    path = tmp_path / "model.pth"
+    torch.save({"model": {"w": torch.ones(1)}, "a": shared, "b": shared}, path)
+    assert open_checkpoint(path).entries["b"] == shared
+    torch.save({"model": {"w": torch.ones(1)}, "a": shared, "b": shared, "c": shared}, path)
+    says(refusal(path), "metadata that is nested too deeply")
 
 
 def test_an_integer_too_long_to_write_out_is_described(tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ import json
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 import safetensors
@@ -13,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.builders import xtts_state
-from tests.checkpoints.crafted import assert_stored, opens_or_is_refused, refusal, says
+from tests.checkpoints.crafted import assert_stored, craft, entry, opens_or_is_refused, refusal, says
 from xttsrecipe.checkpoints import open_checkpoint
 from xttsrecipe.checkpoints.safetensors import CODES, MAX_HEADER_BYTES
+from xttsrecipe.report.inspection import inspection_json, inspection_text
 from xttsrecipe.xtts import known_tensors
 
 DTYPES = [getattr(torch, dtype.label) for dtype in CODES.values()]
@@ -34,19 +34,6 @@ def save_file(path: Path, tensors: Mapping[str, torch.Tensor], metadata: dict[st
     }
     safetensors.serialize_file(specs, path, metadata)
     return path
-
-
-def craft(path: Path, header: object, data: bytes = b"") -> Path:
-    """A file with this header, given as data, text or bytes."""
-    if not isinstance(header, (str, bytes)):
-        header = json.dumps(header)
-    encoded = header.encode("utf-8", "surrogatepass") if isinstance(header, str) else header
-    path.write_bytes(struct.pack("<Q", len(encoded)) + encoded + data)
-    return path
-
-
-def entry(shape: object = (2,), begin: object = 0, end: object = 8, dtype: object = "F32") -> dict[str, Any]:
-    return {"dtype": dtype, "shape": shape, "data_offsets": [begin, end]}
 
 
 # -- what the library writes
@@ -129,6 +116,30 @@ def test_metadata_that_is_json_comes_out_as_data_and_the_rest_as_text(tmp_path: 
     }
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["[" * 66 + "]" * 66, '{"a":' * 300 + "1" + "}" * 300, "[" + "0," * 250_000 + "0]", "9" * 5_000],
+    ids=["deep lists", "deep objects", "large", "a long number"],
+)
+def test_metadata_that_is_json_beyond_reason_stays_text(tmp_path: Path, value: str) -> None:
+    path = save_file(tmp_path / "model.safetensors", {"w": torch.ones(2)}, {"config": value})
+    header = open_checkpoint(path)
+    assert header.entries == {"config": value}
+    inspection_json(header, None)
+    inspection_text(header)
+
+
+def test_metadata_that_is_large_in_all_is_refused(tmp_path: Path) -> None:
+    value = "[" + "0," * 100_000 + "0]"
+    path = save_file(tmp_path / "model.safetensors", {"w": torch.ones(2)}, dict.fromkeys("abc", value))
+    says(refusal(path), "metadata that is nested too deeply, too large")
+
+
+def test_a_number_in_the_metadata_that_is_too_long_to_write_out_is_described(tmp_path: Path) -> None:
+    path = save_file(tmp_path / "model.safetensors", {"w": torch.ones(2)}, {"step": "9" * 4_000})
+    assert open_checkpoint(path).entries == {"step": "an integer of 13,288 bits"}
+
+
 @given(metadata=st.dictionaries(names.filter(lambda name: name != "format"), st.text(max_size=20), max_size=3))
 def test_metadata_that_was_encoded_as_json_comes_back(
     tmp_path_factory: pytest.TempPathFactory, metadata: dict[str, str]
@@ -172,12 +183,12 @@ def test_a_header_length_that_cannot_be_is_refused(tmp_path: Path, length: int) 
     says(refusal(path), "safetensors", "header", f"{length:,} bytes")
 
 
-def test_a_header_over_the_limit_of_the_format_is_refused_unread(tmp_path: Path) -> None:
+def test_a_header_longer_than_any_real_one_is_refused_unread(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     with path.open("wb") as file:
         file.write(struct.pack("<Q", MAX_HEADER_BYTES + 1) + b'{"w":1}')
         file.truncate(MAX_HEADER_BYTES * 2)
-    says(refusal(path), "longer than the file or the format allows")
+    says(refusal(path), "longer than the file, or than any real one")
 
 
 @pytest.mark.parametrize(
@@ -190,10 +201,18 @@ def test_a_header_over_the_limit_of_the_format_is_refused_unread(tmp_path: Path)
         b'{"w":' + b"[" * 200_000,
         b'{"w":' + b'{"a":' * 200_000,
         b'{"w":' + b"9" * 10_000 + b"}",
+        '{"w": 1}'.encode("utf-16-le"),
+        b'{"\xed\xa0\x80": 1}',
     ],
 )
 def test_a_header_that_is_not_json_is_refused(tmp_path: Path, header: bytes) -> None:
     says(refusal(craft(tmp_path / "model.safetensors", header)), "no proper JSON")
+
+
+@pytest.mark.parametrize("value", [b"[],", b'{"":0},', b"0,"])
+def test_a_header_of_over_a_million_values_is_not_parsed(tmp_path: Path, value: bytes) -> None:
+    path = craft(tmp_path / "model.safetensors", b'{"w":[' + value * 1_000_000 + b"0]}")
+    says(refusal(path), "no proper JSON", "more than 1,000,000 values")
 
 
 @pytest.mark.parametrize(

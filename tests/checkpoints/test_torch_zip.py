@@ -15,9 +15,13 @@ from hypothesis import strategies as st
 from tests.builders import save
 from tests.checkpoints.crafted import (
     PROTOCOLS,
+    Member,
     assert_stored,
     dictionary,
     find,
+    forge,
+    member,
+    members,
     opens_or_is_refused,
     program,
     refusal,
@@ -299,9 +303,9 @@ def test_encrypted_records_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_data_pkl_of_gigabytes_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
-    path = zip_checkpoint(tmp_path / "model.pth", bytes(65 << 20), compression=zipfile.ZIP_DEFLATED)
+    path = zip_checkpoint(tmp_path / "model.pth", bytes(17 << 20), compression=zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 1 << 20
-    says(refusal(path), r"data\.pkl of 68,157,440 bytes", "at most 67,108,864")
+    says(refusal(path), r"data\.pkl of 17,825,792 bytes", "at most 16,777,216")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -370,11 +374,19 @@ def test_a_tensor_without_proper_counts_is_refused(tmp_path: Path, start: bytes,
     says(refusal(zip_checkpoint(tmp_path / "model.pth", pickled)), "damaged", "nothing of it was executed")
 
 
-def test_an_endless_zero_stride_tensor_is_no_more_than_its_one_element(tmp_path: Path) -> None:
-    """Legal in torch (expand): the header says how large it is; who reads it must look."""
-    pickled = program(dictionary({"w": tensor(shape=_int(2**40) + b"\x85", strides=b"K\x00\x85")}))
+def test_an_expanded_tensor_is_no_more_than_its_one_element(tmp_path: Path) -> None:
+    """Legal in torch (expand)."""
+    pickled = program(dictionary({"w": tensor(shape=_int(2**22) + b"\x85", strides=b"K\x00\x85")}))
     stored = open_checkpoint(zip_checkpoint(tmp_path / "model.pth", pickled)).tensors["w"]
-    assert (stored.span, stored.spec.numel) == (1, 2**40)
+    assert (stored.span, stored.spec.numel) == (1, 2**22)
+
+
+@pytest.mark.parametrize("size", [2**22 + 1, 2**40])
+def test_an_expanded_tensor_beyond_the_file_and_beyond_reason_is_refused(tmp_path: Path, size: int) -> None:
+    """Whoever merges it would need the memory that it says, not what it has."""
+    pickled = program(dictionary({"w": tensor(shape=_int(size) + b"\x85", strides=b"K\x00\x85")}))
+    problem = refusal(zip_checkpoint(tmp_path / "model.pth", pickled))
+    says(problem, f"'w' of {size:,} elements that are the same few", f"{4 * size:,} bytes", "contiguous")
 
 
 def test_a_tensor_of_more_elements_than_can_be_is_refused(tmp_path: Path) -> None:
@@ -513,6 +525,58 @@ def _with_record_at(path: Path, name: bytes, place: int) -> Path:
 def test_a_directory_that_points_nowhere_is_refused(tmp_path: Path, name: bytes, place: int) -> None:
     path = zip_checkpoint(tmp_path / "model.pth", with_entry(b"N"))
     says(refusal(_with_record_at(path, name, place)), "damaged")
+
+
+@pytest.mark.parametrize(
+    "end", [{"offset64": 2**64 - 1}, {"offset64": 2**63}, {"offset": 2**32 - 1}, {"offset": 2**31}]
+)
+def test_an_end_that_moves_all_records_is_refused(tmp_path: Path, end: dict[str, Any]) -> None:
+    """zipfile takes the difference for bytes before the archive, however negative."""
+    says(refusal(forge(tmp_path / "model.pth", *members(), **end)), "damaged")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"local": {"name": b"archive/other1"}},
+        {"local": {"name": b"archive/data/00"}},
+        {"local": {"name_length": 300}},
+        {"central": {"offset": b"archive/data.pkl"}},
+        {"central": {"offset": b"archive/version"}},
+    ],
+)
+def test_a_storage_whose_record_has_another_name_is_refused(tmp_path: Path, headers: dict[str, Any]) -> None:
+    path = forge(tmp_path / "model.pth", *members()[:3], Member(b"archive/data/0", bytes(16), **headers))
+    says(refusal(path), "record that the zip directory gives for data/0 has another name")
+
+
+@pytest.mark.parametrize("root", ["plain", "ünï cödé", "日本語"])
+@pytest.mark.parametrize("flags", [0, 0x800])
+def test_names_are_compared_in_the_encoding_that_the_directory_gives(tmp_path: Path, root: str, flags: int) -> None:
+    names = [record.name.replace(b"archive", root.encode("utf-8")) for record in members()]
+    records = [Member(name, its.data, {}, {"flags": flags}) for name, its in zip(names, members(), strict=True)]
+    local = [Member(its.name, its.data, {"flags": flags}, its.central) for its in records]
+    assert list(open_checkpoint(forge(tmp_path / "model.pth", *local)).tensors) == ["w"]
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [Member(b"archive/data/0", bytes(16), {}, {"size": 80, "packed": 80}), member("data/1", bytes(99))],
+        [Member(b"archive/data/0", bytes(16), {}, {"size": 40, "packed": 40})],
+        [member("data/0", bytes(16)), Member(b"archive/blob", b"", {}, {"offset": b"archive/data/0"})],
+    ],
+    ids=["the next", "the directory", "one and the same"],
+)
+def test_records_that_overlap_are_refused(tmp_path: Path, records: list[Member]) -> None:
+    path = forge(tmp_path / "model.pth", *members()[:3], *records)
+    says(refusal(path), r"damaged: its record archive/\w+(/0)? overlaps what follows it")
+
+
+def test_what_lies_beside_the_model_must_have_names_that_are_text(tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    torch.save({"model": {"w": torch.ones(2)}, "step": 5, 7: "x"}, path)
+    says(refusal(path), "holds something under 7", "names that are text")
 
 
 def test_garbage_said_to_be_deflated_is_refused(tmp_path: Path) -> None:

@@ -211,3 +211,13 @@ def test_training_that_was_moved_aside_is_shown_like_any(output: str) -> None:
     xttsrecipe.run(xttsrecipe.load_recipe(recipe))
     text = inspection_text(xttsrecipe.inspect(output))
     assert re.search(r"^training\n  step +7\n  epoch +2\n  model_loss +0\.5\n  made by", text, flags=re.MULTILINE)
+
+
+def test_long_names_and_values_are_cut_to_a_table(tmp_path: Path) -> None:
+    """Every row is as wide as the widest."""
+    path = tmp_path / "model.pth"
+    config = {"y" * 100_000: {"z" * 100_000: "v" * 100_000}, "run": "a"}
+    save(path, {"w": torch.ones(1)}, config=config, step="s" * 100_000, **{"n" * 100_000: ["x"] * 100_000})
+    text = inspection_text(xttsrecipe.inspect(path))
+    assert max(map(len, text.splitlines())) < 400
+    assert len(text) < 5_000

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from xttsrecipe.report.layout import columns, count_text, counted, printable, size_text
+from xttsrecipe.report.layout import columns, count_text, counted, printable, short, size_text
 
 
 @pytest.mark.parametrize(
@@ -97,3 +97,24 @@ def test_printable_text_is_one_line_that_any_utf_8_terminal_shows(text: str) -> 
 @pytest.mark.parametrize(("count", "text"), [(0, "0 tensors"), (1, "1 tensor"), (2, "2 tensors")])
 def test_nouns_are_counted_in_singular_and_plural(count: int, text: str) -> None:
     assert counted(count, "tensor") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", ""),
+        ("a  b\n c", "a b c"),
+        ("x" * 100, "x" * 100),
+        ("x" * 101, "x" * 97 + "…"),
+        (" " * 9_000 + "x", "x"),
+        (" " * 90_000 + "x", "…"),
+        ("x y " * 1_000_000, "x y " * 24 + "x…"),
+    ],
+    ids=range(7),
+)
+def test_text_for_a_cell_is_short_and_on_one_line(text: str, shown: str) -> None:
+    assert short(text) == shown
+
+
+def test_a_cell_may_be_longer_where_that_is_asked_for() -> None:
+    assert short("x" * 300, 250) == "x" * 247 + "…"

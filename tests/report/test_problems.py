@@ -84,3 +84,22 @@ def test_a_path_is_whole_where_the_readers_folder_is_gone(tmp_path: Path, monkey
     (tmp_path / "gone").rmdir()
     assert relative(tmp_path / "out.pth") == str(tmp_path / "out.pth")
     monkeypatch.chdir(tmp_path)
+
+
+def test_what_is_quoted_from_a_file_is_cut_where_it_is_long() -> None:
+    long = "a" * 600 + "b" * 600_000 + "c" * 600
+    problem = Problem(long, found=long, expected=long, hint=long, details=(long,))
+    text = problem_text(problem)
+    assert len(text) < 6_000
+    assert text.splitlines()[0] == "a" * 500 + " … " + "c" * 500
+    assert text.count(" … ") == 5
+
+
+@pytest.mark.parametrize("column", [1, 61, 30_000, 60_000])
+def test_of_a_long_line_the_place_that_is_meant_is_shown(column: int) -> None:
+    line = "".join("x" if place != column else "!" for place in range(1, 60_001))
+    text = problem_text(Problem("wrong", Location("r.yaml", 1, column, line, 90_000)))
+    _, excerpt, caret = text.splitlines()
+    assert len(excerpt) < 200
+    assert excerpt[caret.index("^")] == "!"
+    assert len(caret) <= len(excerpt)

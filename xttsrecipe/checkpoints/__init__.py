@@ -25,6 +25,9 @@ _Reader = Callable[[BinaryIO, str], RawCheckpoint]
 
 _RESAVE = "load it with torch.load(FILE, weights_only=True) and save it again with torch.save"
 _MAX_MEL_STATS_BYTES = 1 << 16
+# Twenty times what XTTS has, and five times its longest name.
+_MAX_TENSORS = 20_000
+_MAX_NAME = 500
 # The number that these files begin with, as a pickle of any protocol spells it.
 _OLD_TORCH = b"l\xfc\x9cF\xf9 j\xa8P\x19"
 # First bytes of what people take for a checkpoint: (magic, what it is, what to do).
@@ -79,10 +82,21 @@ def _open_file(path: Path) -> Header:
     try:
         with path.open("rb") as file:
             stamp = FileStamp.of(os.fstat(file.fileno()))
-            header = header_of(_recognise(file, path)(file, str(path)), path, stamp)
+            raw = _recognise(file, path)(file, str(path))
+            _check_names(raw, path)
+            header = header_of(raw, path, stamp)
             return replace(header, mel_stats=_mel_stats(file, header))
     except OSError as error:
         raise _cannot_open(path, error) from error
+
+
+def _check_names(raw: RawCheckpoint, path: Path) -> None:
+    if len(raw.tensors) > _MAX_TENSORS:
+        raise _refused(path, f"holds {len(raw.tensors):,} tensors", expected=f"at most {_MAX_TENSORS:,}")
+    longest = max(map(len, raw.tensors))
+    if longest > _MAX_NAME:
+        what = f"holds a tensor whose name has {longest:,} characters"
+        raise _refused(path, what, expected=f"at most {_MAX_NAME}")
 
 
 def _mel_stats(file: BinaryIO, header: Header) -> tuple[DType, str] | None:

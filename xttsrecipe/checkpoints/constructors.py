@@ -57,6 +57,9 @@ def _numpy_scalar(dtype: object, raw: object = b"") -> object:
     return struct.unpack(dtype.order + code, raw)[0]
 
 
+# torch allows so many.
+_MAX_DIMENSIONS = 64
+_MAX_DIGITS = 18
 _ENCODINGS = ("latin1", "latin-1", "utf-8", "utf8", "ascii")
 
 
@@ -81,7 +84,20 @@ def _size(*args: Any) -> tuple[Any, ...]:
     sizes = args[0] if args else ()
     if not (isinstance(sizes, (list, tuple)) and all(type(size) is int for size in sizes)):
         raise MalformedPickleError("a size that is no list of numbers")
+    if len(sizes) > _MAX_DIMENSIONS:
+        raise MalformedPickleError(f"a size of {len(sizes):,} dimensions")
     return tuple(sizes)
+
+
+def _int(value: object = 0, *_: object) -> int:
+    # In a base of 2 to 32 text of any length is a number, and every look-up of a number hashes all its digits.
+    if not isinstance(value, (int, float)) and not (isinstance(value, (str, bytes)) and len(value) <= _MAX_DIGITS):
+        raise MalformedPickleError("a whole number made of something that is none")
+    return int(value)
+
+
+def _complex(*parts: Any) -> str:
+    return str(complex(*parts))  # text: Python's hash folds any number of complex numbers into one
 
 
 def _datetime(stamp: Any, *zone: Any) -> datetime.datetime:
@@ -128,8 +144,7 @@ def _rebuild_tensor_v3(
     return _tensor(storage, dtype.dtype, offset, shape, strides)
 
 
-# torch allows 64 dimensions; the product of sizes must stay a number that can be printed.
-_MAX_DIMENSIONS = 64
+# The product of sizes must stay a number that can be printed.
 _MAX_COUNT = 2**62
 
 
@@ -175,8 +190,8 @@ _BUILTINS: Mapping[str, Callable[..., Any]] = {
     "tuple": list,  # a tuple may be hashed, and the scan does not look into what is made here
     "bytes": _bytes,
     "bytearray": _bytes,
-    "complex": complex,
-    "int": int,
+    "complex": _complex,
+    "int": _int,
     "float": float,
     "str": _text,
     "bool": bool,

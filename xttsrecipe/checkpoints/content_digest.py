@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import zipfile
 from pathlib import Path
+
+from .archive import UNREADABLE, open_archive
 
 # What begins the digest of a torch.save zip file.
 DATA = "data"
@@ -20,7 +21,8 @@ def content_digest(path: Path) -> str:
     64 MiB, ``ends:HEX`` of the size and both ends of a larger one. Raises OSError.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with path.open("rb") as file:
+            archive = open_archive(file)
             names = {info.filename.partition("/")[2]: info for info in archive.infolist()}
             kept = [
                 f"{name} {info.file_size} {info.CRC:08x}"
@@ -30,8 +32,8 @@ def content_digest(path: Path) -> str:
         if kept:
             text = "\n".join(kept).encode("utf-8", "replace")
             return f"{DATA}:{hashlib.sha256(text).hexdigest()}"
-    except (zipfile.BadZipFile, NotImplementedError, ValueError):
-        pass
+    except UNREADABLE:
+        pass  # what is wrong with the disk shows again
     with path.open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)

@@ -60,7 +60,12 @@ _STORAGES = {
 
 
 _SIZED = (list, tuple, dict, set, frozenset, str, bytes)
-_MAX_COPIED = 1 << 25
+_TEXT = (str, bytes)
+# Arguments and what is in them; of text, eight characters are one. A real trainer checkpoint has 40,000 in all.
+_MAX_COPIED = 1 << 20
+# Real checkpoints name ten; each is a class of its own in memory, of some kilobytes.
+_MAX_GLOBALS = 1_000
+_MAX_NAME = 1_000
 
 
 class _InertUnpickler(pickle.Unpickler):
@@ -74,15 +79,21 @@ class _InertUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         key = _new_name(module, name) if self._old_names else (module, name)
         if key not in self._globals:
+            if len(self._globals) == _MAX_GLOBALS:
+                raise MalformedPickleError(f"more than {_MAX_GLOBALS:,} classes and functions")
+            if len(module) + len(name) > _MAX_NAME:
+                raise MalformedPickleError(f"a class whose name has {len(module) + len(name):,} characters")
             self._globals[key] = _stand_in(*key, self._spend)
         return self._globals[key]
 
     def _spend(self, args: tuple[Any, ...]) -> None:
         # A reference of a few bytes must not copy a list of a million, again and again.
+        copied = self._copied + len(args)
         for argument in args:
             if isinstance(argument, _SIZED):
-                self._copied += len(argument)
-        if self._copied > _MAX_COPIED:
+                copied += len(argument) >> 3 if isinstance(argument, _TEXT) else len(argument)
+        self._copied = copied
+        if copied > _MAX_COPIED:
             raise MalformedPickleError("copies of copies, beyond any real checkpoint")
 
     def persistent_load(self, pid: Any) -> PickledStorage:
@@ -110,7 +121,7 @@ def _stand_in(module: str, name: str, spend: Callable[[tuple[Any, ...]], None]) 
         return datetime.timezone.utc
     if is_refused(module, name):
         raise RefusedGlobalError(f"{module}.{name}")
-    return RecordType(name, (Record,), {"class_name": f"{module}.{name}"})
+    return RecordType(name, (Record,), {"class_name": f"{module}.{name}", "spend": staticmethod(spend)})
 
 
 def load(data: bytes) -> object:

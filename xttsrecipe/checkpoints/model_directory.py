@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import CheckpointError, Location, Problem
 from ..specs import CompanionFile, FileStamp
+from ..strict_json import check_size
 from ..xtts import COMPANION_FILES, MODEL_FILES, OUTPUT_FILES
 from .content_digest import content_digest
 from .plain import to_plain
@@ -72,7 +73,7 @@ def read_config(path: Path) -> Mapping[str, Any]:
     try:
         with path.open("rb") as file:
             text = file.read(_MAX_CONFIG_BYTES + 1)
-        config = to_plain(json.loads(text)) if len(text) <= _MAX_CONFIG_BYTES else None
+        config = to_plain(json.loads(check_size(text))) if len(text) <= _MAX_CONFIG_BYTES else None
     except (OSError, ValueError, RecursionError, MalformedPickleError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise _refused(path, f"cannot be read as JSON: {reason}") from error

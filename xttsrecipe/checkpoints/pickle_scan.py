@@ -3,19 +3,32 @@
 Python's unpickler hashes every key of a dict, and a tuple's hash walks all that is below it: a tuple doubled sixty
 times never ends, one nested a million deep crashes, and a PUT to a far memo index takes sixteen bytes for each index
 below it. So the opcodes are run here on a stack of costs: a value costs 1, a tuple 64 and what its elements cost.
-Nothing else that can be hashed walks what is below it (records by identity, frozensets remember their hash), provided
-that no constructor hands out a tuple that it was not given as one.
+Long text, long numbers and frozensets cost by their length, as they are compared with keys that are equal. Nothing else
+that can be hashed walks what is below it (records go by identity), provided that no constructor hands out a long tuple
+that it was not given as one.
+
+Numbers that Python's hash folds together (those of 61 bits and more) cost like a tuple: a dict of nothing but such keys
+compares each with all before it.
 """
 
 from __future__ import annotations
 
 import struct
+from itertools import repeat
 
+# Fourteen times those of a real trainer checkpoint with its optimizer. One byte may make a set, of 216 bytes.
+_MAX_OPCODES = 1_000_000
 _TUPLE_COST = 64
 # At most 1,024 levels, and 65,472 elements; the state of Python's random numbers has 625.
 _MAX_COST = 1 << 16
-_MAX_HASHED = 1 << 24
+_MAX_HASHED = 1 << 20
+# Text, bytes and numbers cost 1 for every so many bytes, as a shift.
+_LENGTH_SHIFT = 8
+# Numbers of so many bytes, or digits, may be beyond what Python's hash tells apart: 2**61 - 1.
+_FOLDED_BYTES = 8
+_FOLDED_DIGITS = 18
 _FAR = "keeps a value under a number beyond its own length"
+_COSTLY_KEYS = "has tuples, long numbers or long text for keys beyond any real checkpoint"
 _UINT32 = struct.Struct("<I").unpack_from
 
 # Opcodes (PEP 307, PEP 3154; pickletools.opcodes) that push one value and have a fixed length: that length.
@@ -29,9 +42,11 @@ for _code, _length in {
 _COUNTED = {
     ord(_code): _bytes
     for _code, _bytes in {
-        "X": 4, "\x8c": 1, "\x8d": 8, "C": 1, "B": 4, "\x8e": 8, "\x96": 8, "U": 1, "T": 4, "\x8a": 1, "\x8b": 4,
+        "X": 4, "\x8c": 1, "\x8d": 8, "C": 1, "B": 4, "\x8e": 8, "\x96": 8, "U": 1, "T": 4,
     }.items()
 }  # fmt: skip
+# LONG1, LONG4: numbers behind a length of so many bytes.
+_NUMBERS = {0x8A: 1, 0x8B: 4}
 # Opcodes that push one value behind one or two lines of text.
 _LINES = {ord("c"): 2, ord("I"): 1, ord("L"): 1, ord("F"): 1, ord("S"): 1, ord("V"): 1, ord("P"): 1}
 # NEWOBJ, NEWOBJ_EX, STACK_GLOBAL take so many values and push one.
@@ -60,7 +75,7 @@ def _scan(data: bytes) -> None:
     push, pop, cost_of = stack.append, stack.pop, memo.get
     far = (len(data) >> 16) + 1
     position = 0
-    while True:
+    for _ in repeat(None, _MAX_OPCODES):
         code = data[position]
         if length := pushes[code]:
             position += length
@@ -93,8 +108,9 @@ def _scan(data: bytes) -> None:
             position += 1
         elif code in _COUNTED:
             start = position + 1 + _COUNTED[code]
-            position = start + int.from_bytes(data[position + 1 : start], "little")
-            push(1)
+            length = int.from_bytes(data[position + 1 : start], "little")
+            position = start + length
+            push(1 + (length >> _LENGTH_SHIFT))
         elif code == 0x51:  # BINPERSID
             stack[-1] = 1
             position += 1
@@ -107,8 +123,8 @@ def _scan(data: bytes) -> None:
             keys = stack[start::step]
             hashed += sum(keys) - len(keys)
             if hashed > _MAX_HASHED:
-                raise ValueError("has tuples for keys beyond any real checkpoint")
-            stack[start:] = (1,) * pushing
+                raise ValueError(_COSTLY_KEYS)
+            stack[start:] = (1 if code == 0x64 else _TUPLE_COST + len(keys),) * pushing
             position += 1
         elif code in _FROM_MARK:
             stack[marks.pop() :] = (1,) * _FROM_MARK[code]
@@ -129,15 +145,22 @@ def _scan(data: bytes) -> None:
             pop()
             hashed += pop() - 1
             if hashed > _MAX_HASHED:
-                raise ValueError("has tuples for keys beyond any real checkpoint")
+                raise ValueError(_COSTLY_KEYS)
             position += 1
         elif code == 0x2E:  # STOP
             break
         elif code in _LINES:
+            start = position
             for _ in range(_LINES[code]):
                 position = _line_end(data, position)
             position += 1
-            push(1)
+            folded = code in (0x49, 0x4C) and position - start > _FOLDED_DIGITS  # INT, LONG
+            push(_TUPLE_COST if folded else 1 + (position - start >> _LENGTH_SHIFT))
+        elif code in _NUMBERS:
+            start = position + 1 + _NUMBERS[code]
+            length = int.from_bytes(data[position + 1 : start], "little")
+            position = start + length
+            push((_TUPLE_COST if length >= _FOLDED_BYTES else 1) + (length >> _LENGTH_SHIFT))
         elif code == 0x80:  # PROTO
             position += 2
         elif code == 0x95:  # FRAME
@@ -172,6 +195,8 @@ def _scan(data: bytes) -> None:
             position = end + 1
         else:
             raise ValueError(f"has an opcode {code:#04x} that no pickle of a file has")
+    else:
+        raise ValueError(f"has more than {_MAX_OPCODES:,} opcodes")
     if memoized and numbered:
         raise ValueError("numbers what it keeps in two ways at once")
 

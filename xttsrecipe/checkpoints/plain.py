@@ -11,24 +11,30 @@ from .records import MalformedPickleError, PickledTensor, Record, StorageType, T
 _MAX_DEPTH = 64
 # Python writes out no longer integers, and weights_only reads none beyond 2,040 bits.
 _MAX_BITS = 2040
-_MAX_NODES = 1_000_000
+# A real config has some 500.
+_MAX_NODES = 250_000
 
 
 def to_plain(value: object) -> Any:
     """``value`` as str, int, float, bool, None, list, dict with such keys: what weights_only loading and JSON accept.
 
     Records become the dict of their state (a pickled Coqpit config becomes what its config.json would be), dates and
-    paths become text, tensors a description. Raises MalformedPickleError for nesting beyond 64 levels or a million
-    nodes.
+    paths become text, tensors a description. Raises MalformedPickleError for nesting beyond 64 levels or a quarter of a
+    million nodes.
     """
+    return _plain(value, 0, [_MAX_NODES])
+
+
+def plain_entries(entries: Mapping[str, object]) -> dict[str, Any]:
+    """The entries of a checkpoint by name, each as ``to_plain`` makes it; that many nodes in all."""
     budget = [_MAX_NODES]
-    return _plain(value, 0, budget)
+    return {name: _plain(value, 0, budget) for name, value in entries.items()}
 
 
 def _plain(value: object, depth: int, budget: list[int]) -> Any:
     budget[0] -= 1
     if depth > _MAX_DEPTH or budget[0] < 0:
-        raise MalformedPickleError("metadata that is nested too deeply or refers to itself")
+        raise MalformedPickleError("metadata that is nested too deeply, too large, or refers to itself")
     match value:
         case int() if value.bit_length() > _MAX_BITS:
             return f"an integer of {value.bit_length():,} bits"
@@ -54,6 +60,8 @@ def _plain(value: object, depth: int, budget: list[int]) -> Any:
 
 
 def _plain_key(key: object) -> str | int | float | bool | None:
+    if isinstance(key, int) and key.bit_length() > _MAX_BITS:
+        return f"an integer of {key.bit_length():,} bits"
     return key if key is None or isinstance(key, (str, int, float, bool)) else f"a {type(key).__name__}"
 
 

@@ -66,6 +66,10 @@ class Record:
 
     class_name = "?"
 
+    @staticmethod
+    def spend(args: tuple[object, ...]) -> None:
+        """Counts what an instance is made with; the classes of a file share an account, which may be overdrawn."""
+
     args: tuple[object, ...]
     state: object
     items: list[object]
@@ -74,6 +78,7 @@ class Record:
     def __new__(cls, *args: object, **kwargs: object) -> Record:
         record = super().__new__(cls)
         record.args = args + tuple(kwargs.items())
+        cls.spend(record.args)
         record.state = None
         record.items = []
         record.entries = []
@@ -101,7 +106,7 @@ class Record:
         self.items.append(item)
 
     def __call__(self, *args: object) -> Record:
-        return Record(*args)
+        return type(self)(*args)
 
     def __repr__(self) -> str:
         return self.class_name

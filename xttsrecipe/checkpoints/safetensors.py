@@ -15,10 +15,12 @@ from typing import Any, BinaryIO
 
 from ..errors import CheckpointError, Location, Problem
 from ..specs import DType, RawCheckpoint, StoredTensor, TensorSpec, contiguous_strides
-from ..strict_json import unique_names
+from ..strict_json import check_size, unique_names
+from .plain import plain_entries, to_plain
+from .records import MalformedPickleError
 
-# The format's own limit, so that a length from a hostile file is never allocated.
-MAX_HEADER_BYTES = 100_000_000
+# The format allows 100 MB. The header of XTTS has 0.1, that of twenty thousand tensors 2.
+MAX_HEADER_BYTES = 16_000_000
 
 CODES = {
     "F64": DType.FLOAT64, "F32": DType.FLOAT32, "F16": DType.FLOAT16, "BF16": DType.BFLOAT16,
@@ -37,13 +39,13 @@ def read(file: BinaryIO, path: str) -> RawCheckpoint:
     if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
         raise _refused(
             path,
-            "is no readable safetensors file: its header is longer than the file or the format allows",
+            "is no readable safetensors file: its header is longer than the file, or than any real one",
             found=f"a header of {length:,} bytes in a file of {size:,}",
             hint="if it was copied or downloaded, do that again and compare the sizes",
         )
     text = file.read(length)
     try:
-        header = json.loads(text, object_pairs_hook=unique_names)
+        header = json.loads(check_size(text.decode("utf-8")), object_pairs_hook=unique_names)
     except (ValueError, RecursionError) as error:
         raise _refused(path, "has a header that is no proper JSON", found=str(error)) from error
     if not isinstance(header, dict):
@@ -55,7 +57,10 @@ def read(file: BinaryIO, path: str) -> RawCheckpoint:
         raise _refused(path, "holds no tensors")
     tensors = {name: _tensor(name, entry, 8 + length, path) for name, entry in header.items()}
     _check_cover(tensors, 8 + length, size, path)
-    entries = {name: _decoded(value) for name, value in metadata.items() if name != "format"}
+    try:
+        entries = plain_entries({name: _decoded(value) for name, value in metadata.items() if name != "format"})
+    except MalformedPickleError as error:
+        raise _refused(path, f"has {error}") from error
     return RawCheckpoint("safetensors", tensors, entries, {}, False, hashlib.sha256(text).hexdigest())
 
 
@@ -109,6 +114,6 @@ def _check_cover(tensors: dict[str, StoredTensor], data_start: int, size: int, p
 def _decoded(text: str) -> Any:
     """Metadata values are text; what we and others store as JSON comes out as the data it was."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return to_plain(json.loads(check_size(text)))
+    except (ValueError, RecursionError, MalformedPickleError):
         return text

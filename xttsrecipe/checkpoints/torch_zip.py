@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import math
+import operator
 import os
 import struct
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
@@ -20,26 +20,30 @@ from ..errors import CheckpointError, Location, Problem
 from ..positional import read_at
 from ..specs import RawCheckpoint, StoredTensor, TensorSpec, span
 from . import inert_pickle
-from .plain import to_plain
+from .archive import UNREADABLE, open_archive
+from .plain import plain_entries
 from .records import MalformedPickleError, PickledTensor, Record, Unsupported
 
 MAGIC = b"PK\x03\x04"
 # A real trainer checkpoint with its optimizer has 0.4 MB.
-_MAX_PICKLE_BYTES = 64 << 20
-# What zipfile raises for records that are damaged, encrypted or packed in ways that it does not know.
-_UNREADABLE = (
-    zipfile.BadZipFile, zlib.error, OSError, RuntimeError, ValueError, EOFError, NotImplementedError,
-)  # fmt: skip
-_LOCAL_HEADER = struct.Struct("<4s5H3L2H")
+_MAX_PICKLE_BYTES = 16 << 20
+# torch keeps the single element of an expanded tensor, whatever its size. So do small things that a model holds; what
+# would be more than the file and more than this is no weight.
+_MAX_EXPANDED_BYTES = 16 << 20
+# A record begins with a header of so many bytes, the last of which are the lengths of its name and of more.
+_LOCAL_BYTES = 30
+_LENGTHS = struct.Struct("<2H")
 # Everything of a trainer's file that is not the model and not worth reading as metadata.
 _BULK_ENTRIES = ("optimizer", "scheduler", "scaler")
+# A record's name is UTF-8 (PKWARE APPNOTE 4.4.4), else code page 437.
+_UTF8 = 0x800
 
 
 def read(file: BinaryIO, path: str) -> RawCheckpoint:
     """The header of the open torch zip file; ``path`` is what errors call it. Raises CheckpointError."""
     try:
-        archive = zipfile.ZipFile(file)
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError) as error:
+        archive = open_archive(file)
+    except UNREADABLE as error:
         raise _refused(
             path,
             "is a zip file without a readable end: it is cut short or damaged",
@@ -55,10 +59,11 @@ def _refused(path: str, what: str, **more: Any) -> CheckpointError:
 
 class _Reader:
     def __init__(self, file: BinaryIO, archive: zipfile.ZipFile, path: str) -> None:
-        self._file = file
+        self._descriptor = file.fileno()
         self._path = path
         self._archive = archive
         self._size = os.fstat(file.fileno()).st_size
+        self._most_bytes = max(self._size, _MAX_EXPANDED_BYTES)
         self._records = {info.filename: info for info in archive.infolist()}
         self._root = self._find_root()
         self._data_starts: dict[str, tuple[int, int]] = {}
@@ -104,18 +109,13 @@ class _Reader:
         top = self._unpickle(pickled)
         model, wrapped = self._find_model(top)
         tensors = {name: self._locate(name, tensor) for name, tensor in _tensors_of(model, self._path)}
-        entries, bulk = {}, {}
-        if wrapped:
-            for name, value in top.items():
-                if name == "model":
-                    continue
-                if not isinstance(name, str):
-                    raise _refused(self._path, f"holds something under {_named(name)}", expected="names that are text")
-                if name in _BULK_ENTRIES:
-                    bulk[name] = _bulk_bytes(value)
-                else:
-                    entries[name] = self._plain(value)
-        return RawCheckpoint("torch zip", tensors, entries, bulk, wrapped, self._digest(pickled))
+        self._check_overlaps()
+        others = {name: value for name, value in top.items() if name != "model"} if wrapped else {}
+        unnamed = next((name for name in others if not isinstance(name, str)), None)
+        if unnamed is not None:
+            raise _refused(self._path, f"holds something under {_named(unnamed)}", expected="names that are text")
+        bulk = {name: _bulk_bytes(others.pop(name)) for name in _BULK_ENTRIES if name in others}
+        return RawCheckpoint("torch zip", tensors, self._plain(others), bulk, wrapped, self._digest(pickled))
 
     def _small_record(self, name: str, limit: int) -> bytes:
         info = self._records[self._root + name]
@@ -131,15 +131,7 @@ class _Reader:
             with self._archive.open(info) as record:
                 # A forged size must not make us inflate more than was announced.
                 return record.read(limit)
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            OSError,
-            RuntimeError,
-            ValueError,
-            EOFError,
-            NotImplementedError,
-        ) as error:
+        except UNREADABLE as error:
             raise _refused(
                 self._path,
                 f"is damaged: its record {name} cannot be read",
@@ -198,14 +190,21 @@ class _Reader:
                 found=f"{length:,} bytes in record data/{tensor.storage.key}",
                 expected=f"{needed * itemsize:,}",
             )
-        return StoredTensor(
-            name, TensorSpec(tensor.shape, tensor.dtype), start + tensor.offset * itemsize, tensor.strides
-        )
+        if math.prod(tensor.shape) * itemsize > self._most_bytes:
+            raise _refused(
+                self._path,
+                f"holds tensor {name!r} of {math.prod(tensor.shape):,} elements that are the same few again and again",
+                found=f"{math.prod(tensor.shape) * itemsize:,} bytes of elements in a file of {self._size:,}",
+                hint="save it again after .contiguous()",
+            )
+        spec = TensorSpec(tensor.shape, tensor.dtype)
+        return StoredTensor(name, spec, start + tensor.offset * itemsize, tensor.strides)
 
     def _storage_start(self, key: str, tensor_name: str) -> tuple[int, int]:
         """Where the record of a storage begins, and its length, both in bytes."""
-        if key in self._data_starts:
-            return self._data_starts[key]
+        known = self._data_starts.get(key)
+        if known:
+            return known
         info = self._records.get(f"{self._root}data/{key}")
         if info is None:
             raise _refused(self._path, f"is damaged: tensor {tensor_name!r} has no data (record data/{key} is missing)")
@@ -215,14 +214,18 @@ class _Reader:
                 "was packed again by a zip tool: its tensor data is compressed or encrypted",
                 hint="unpack it, and pack it without compression (zip -0), or get the original file",
             )
-        local = bytearray(_LOCAL_HEADER.size)
-        in_file = info.header_offset < self._size
-        if not in_file or read_at(self._file.fileno(), memoryview(local), info.header_offset) < len(local):
+        place, name = info.header_offset, info.orig_filename
+        encoded = name.encode("utf-8" if name.isascii() or info.flag_bits & _UTF8 else "cp437")
+        local = bytearray(_LOCAL_BYTES + len(encoded))
+        if not 0 <= place < self._size or read_at(self._descriptor, memoryview(local), place) < len(local):
             raise _refused(self._path, f"is damaged: the zip directory points beyond the file for data/{key}")
         if not local.startswith(MAGIC):
             raise _refused(self._path, f"is damaged: the zip directory points to no record for data/{key}")
-        *_, name_length, extra_length = _LOCAL_HEADER.unpack(local)
-        start = info.header_offset + _LOCAL_HEADER.size + name_length + extra_length
+        name_length, extra_length = _LENGTHS.unpack_from(local, _LOCAL_BYTES - _LENGTHS.size)
+        if name_length != len(encoded) or not local.endswith(encoded):
+            what = f"is damaged: the record that the zip directory gives for data/{key} has another name"
+            raise _refused(self._path, what)
+        start = place + _LOCAL_BYTES + name_length + extra_length
         if start + info.file_size > self._size:
             raise _refused(
                 self._path,
@@ -231,21 +234,35 @@ class _Reader:
                 expected=f"at least {start + info.file_size:,}",
                 hint="copy or download it again",
             )
-        self._data_starts[key] = (start, info.file_size)
-        return self._data_starts[key]
+        found = self._data_starts[key] = (start, info.file_size)
+        return found
 
-    def _plain(self, value: object) -> Any:
+    def _check_overlaps(self) -> None:
+        """No record may lie in another: torch writes nothing twice, and what it would cost is not in the file."""
+        records = sorted(self._records.values(), key=operator.attrgetter("header_offset"))
+        # At least: what a local header has beside the name cannot be told from the directory.
+        ends = [info.header_offset + _LOCAL_BYTES + len(info.filename) + info.compress_size for info in records]
+        starts = [*(info.header_offset for info in records[1:]), self._archive.start_dir]
+        if any(map(operator.gt, ends, starts)):
+            name = next(info.filename for info, end, start in zip(records, ends, starts, strict=True) if end > start)
+            raise _refused(self._path, f"is damaged: its record {name} overlaps what follows it")
+
+    def _plain(self, entries: Mapping[str, object]) -> Mapping[str, Any]:
         try:
-            return to_plain(value)
+            return plain_entries(entries)
         except MalformedPickleError as error:
             raise _refused(self._path, f"has {error}") from error
 
     def _digest(self, pickled: bytes) -> str:
         """sha256 over the pickle and, by the checksums in the zip directory, the data: same digest, same checkpoint."""
         digest = hashlib.sha256(pickled)
-        for name, info in sorted(self._records.items()):
-            if name.startswith(f"{self._root}data/"):
-                digest.update(f"\n{name[len(self._root) :]} {info.file_size} {info.CRC:08x}".encode("utf-8", "replace"))
+        folder, cut = f"{self._root}data/", len(self._root)
+        lines = [
+            f"\n{name[cut:]} {info.file_size} {info.CRC:08x}"
+            for name, info in sorted(self._records.items())
+            if name.startswith(folder)
+        ]
+        digest.update("".join(lines).encode("utf-8", "replace"))
         return digest.hexdigest()
 
 

@@ -12,7 +12,7 @@ from ..patterns import compile_pattern
 from ..specs import Header, StoredTensor, shape_text
 from ..xtts import COMPONENTS, LEAVES, component_of
 from .json_text import json_text
-from .layout import amounts, columns, numbers, printable, size_text
+from .layout import amounts, columns, numbers, printable, short, size_text
 from .plan import loss_text, version_text
 
 _SHOWN_ENTRIES = (*TRAINING, "date")
@@ -96,12 +96,12 @@ def _beside(header: Header) -> str:
 
 def _training(header: Header) -> str:
     shown = {**training_of(header.entries), "date": header.entries.get("date")}
-    rows = [[name, loss_text(value)] for name, value in shown.items() if value is not None]
+    rows = [[name, short(loss_text(value))] for name, value in shown.items() if value is not None]
     made = header.entries.get(PROVENANCE)
     if isinstance(made, dict):
-        rows.append(["made by", _provenance(made)])
+        rows.append(["made by", short(_provenance(made), 1_000)])
     rows += [
-        [name, _short(value)]
+        [short(name), _short(value)]
         for name, value in header.entries.items()
         if name not in (*_SHOWN_ENTRIES, "config", PROVENANCE)
     ]
@@ -128,17 +128,16 @@ def _flat(config: Mapping[Any, Any], prefix: str = "") -> list[list[str]]:
     """One row per field, ``model_args.gpt_layers``."""
     rows = []
     for name, value in config.items():
+        path = short(f"{prefix}{name}")
         if isinstance(value, dict) and value:
-            rows += _flat(value, f"{prefix}{name}.")
+            rows += _flat(value, f"{path}.")
         else:
-            rows.append([f"{prefix}{name}", _short(value)])
+            rows.append([path, _short(value)])
     return rows
 
 
 def _short(value: Any) -> str:
-    text = json.dumps(value, default=str, ensure_ascii=False) if not isinstance(value, str) else value
-    text = " ".join(text.split())
-    return text if len(text) <= 100 else f"{text[:97]}…"
+    return short(value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False))
 
 
 def inspection_keys_text(header: Header, pattern: str) -> str:

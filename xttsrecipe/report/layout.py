@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 
 from ..specs import TensorSpec
 
+# Of a text for a cell only so many characters are looked at; most may be spaces.
+_MAX_READ = 10_000
+
 
 def size_text(nbytes: int) -> str:
     """``1.87 GB``: decimal units, three digits."""
@@ -54,6 +57,12 @@ def printable(text: str) -> str:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+def short(text: str, most: int = 100) -> str:
+    """Text from a file in a cell of a table: up to so many characters, on one line."""
+    line = " ".join(text[:_MAX_READ].split())
+    return line if len(line) <= most and len(text) <= _MAX_READ else f"{line[: most - 3]}…"
 
 
 def columns(rows: Iterable[Sequence[str]], right: Sequence[int] = (), indent: str = "  ") -> str:

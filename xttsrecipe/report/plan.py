@@ -11,7 +11,7 @@ from ..plan import Plan, rules_of
 from ..recipe import Merge, Take
 from ..specs import Header, shape_text
 from ..steps import Step
-from .layout import amounts, columns, counted, printable, size_text
+from .layout import amounts, columns, counted, printable, short, size_text
 from .problems import place_text
 from .vocabulary import vocabulary_text
 
@@ -57,10 +57,8 @@ def version_text(header: Header) -> str:
 
 def training_text(header: Header) -> str:
     """``step 1000, epoch 3``, as far as the checkpoint says."""
-    return (
-        ", ".join(f"{name} {value}" for name, value in training_of(header.entries).items() if name != "model_loss")
-        or "-"
-    )
+    known = {name: value for name, value in training_of(header.entries).items() if name != "model_loss"}
+    return short(", ".join(f"{name} {value}" for name, value in known.items())) or "-"
 
 
 def _decisions(plan: Plan) -> str:

@@ -9,6 +9,10 @@ from ..errors import Location, Problem
 from .layout import printable
 
 _MAX_DETAILS = 12
+# Of what a message quotes from a file; a name or a line may be as long as the file.
+_MAX_LENGTH = 1_000
+# Of a long line, so much before the place that is meant.
+_MAX_BEFORE = 60
 
 
 def problems_text(problems: Iterable[Problem]) -> str:
@@ -18,26 +22,38 @@ def problems_text(problems: Iterable[Problem]) -> str:
 
 def problem_text(problem: Problem) -> str:
     """One problem, ending in a line break; the excerpt of the file only where it has a line and a column."""
-    what = printable(problem.what)
+    what = _shown(problem.what)
     lines = [f"{printable(str(problem.where))}: {what}" if problem.where else what]
     if problem.where:
         lines += _excerpt(problem.where)
-    lines += [f"    {printable(detail)}" for detail in problem.details[:_MAX_DETAILS]]
+    lines += [f"    {_shown(detail)}" for detail in problem.details[:_MAX_DETAILS]]
     if len(problem.details) > _MAX_DETAILS:
         lines.append(f"    … and {len(problem.details) - _MAX_DETAILS} more")
     for label, text in (("found", problem.found), ("expected", problem.expected), ("help", problem.hint)):
         if text:
-            lines.append(f"  {label}: {printable(text)}")
+            lines.append(f"  {label}: {_shown(text)}")
     return "\n".join(lines) + "\n"
+
+
+def _shown(text: str) -> str:
+    if len(text) <= _MAX_LENGTH:
+        return printable(text)
+    half = _MAX_LENGTH // 2
+    return f"{printable(text[:half])} … {printable(text[-half:])}"
 
 
 def _excerpt(where: Location) -> list[str]:
     if where.text is None or where.line is None or where.column is None:
         return []
     number = f"{where.line:>5} | "
-    before = printable(where.text[: where.column - 1])
-    meant = printable(where.text[where.column - 1 :][: where.length])
-    after = printable(where.text[where.column - 1 + where.length :])
+    text, start, length = where.text, where.column - 1, where.length
+    if len(text) > _MAX_LENGTH:
+        begin = max(start - _MAX_BEFORE, 0)
+        text, start = text[begin : begin + 2 * _MAX_BEFORE], start - begin
+        length = min(length, len(text) - start)
+    before = printable(text[:start])
+    meant = printable(text[start:][:length])
+    after = printable(text[start + length :])
     return [
         number + before + meant + after,
         " " * (len(number) - 2) + "| " + " " * len(before) + "^" * max(len(meant), 1),

@@ -177,11 +177,10 @@ def _merge_conflicts(
 def _joined_from(vocabulary: Vocabulary) -> dict[str | None, tuple[Pair, ...]]:
     """For every token that merges make, the pairs that make it, in rank order."""
     prefix = prefix_of(vocabulary.data["model"])
-    pairs: dict[str | None, tuple[Pair, ...]] = {}
+    pairs: dict[str | None, list[Pair]] = {}
     for pair in vocabulary.merges:
-        token = joined(*pair, prefix)
-        pairs[token] = (*pairs.get(token, ()), pair)
-    return pairs
+        pairs.setdefault(joined(*pair, prefix), []).append(pair)
+    return {token: tuple(its) for token, its in pairs.items()}
 
 
 def _differing(vocabularies: Sequence[Vocabulary]) -> tuple[str, ...]:

@@ -17,10 +17,10 @@ from typing import Any
 
 from ..errors import CheckpointError, Location, Problem
 from ..specs import Vocabulary
-from ..strict_json import unique_names
+from ..strict_json import check_size, unique_names
 from .client import VERSION_LINE, Pair, client_ids, joined, prefix_of
 
-MAX_BYTES = 64 * 2**20
+MAX_BYTES = 16 * 2**20
 # Far above any vocabulary of XTTS (some 7,000 tokens), far below what makes a row count allocate without end.
 MAX_IDS = 1_000_000
 # The client's JSON parser gives up beyond this depth.
@@ -70,7 +70,10 @@ def _parsed(text: bytes, path: Path) -> dict[str, Any]:
     """The JSON, as strictly as the client's parser takes it; and every name once."""
     try:
         data = json.loads(
-            text.decode("utf-8"), object_pairs_hook=unique_names, parse_float=_finite, parse_constant=_no_constant
+            check_size(text.decode("utf-8")),
+            object_pairs_hook=unique_names,
+            parse_float=_finite,
+            parse_constant=_no_constant,
         )
     except UnicodeDecodeError as error:
         raise _refused(path, "is not UTF-8 text", found=f"byte {text[error.start]:#04x} at {error.start:,}") from error
