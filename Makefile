@@ -2,9 +2,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 COQUI_VENV ?= .venv-coqui
+SECONDS ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-coqui bench check lint format clean
+.PHONY: help setup demo test test-coqui fuzz bench check lint format clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +32,10 @@ test-coqui: setup  ## Test with the real client: install coqui-tts (1.8 GB), mer
 	PYTHON=$(PYTHON) tests/coqui/install.sh $(COQUI_VENV)
 	$(COQUI_VENV)/bin/python -m pytest -c tests/coqui/pytest.ini --confcutdir=tests/coqui tests/coqui
 
+fuzz: setup  ## Fuzz what reads files, for SECONDS=300 in all; guided by coverage where atheris can be installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]' || true
+	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
+
 bench: setup  ## Measure speed and memory at full size; ARGS=--quick for small files, ARGS=--rivals with mergekit and sd-mecha
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -47,5 +52,5 @@ format: setup  ## Format the code
 
 clean:  ## Remove everything that was made here, .venv and those of clients and rivals too
 	rm -rf .venv .venv-coqui .venv-coqui.lock .venv-rivals build dist demo/checkpoints demo/merged benchmarks/data
-	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

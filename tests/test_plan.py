@@ -326,7 +326,11 @@ def test_the_output_is_never_larger_than_planned(model: dict[str, tuple[list[int
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
 def test_large_configs_long_names_and_recipes_count_too(suffix: str, tmp_path: Path) -> None:
-    save(tmp_path / "a.pth", {"name" * 5000: ROW}, config={"characters": "é\n" * 100_000, "rate": [0.1] * 20_000})
+    save(
+        tmp_path / "a.pth",
+        {f"{number:x}" * 100: ROW for number in range(4096)},
+        config={"characters": "é\n" * 100_000, "rate": [0.1] * 20_000},
+    )
     plan = make_plan(recipe_of(tmp_path, {"a": "a.pth"}, output=f"out{suffix}", description="why\n" * 8000))
     assert run(plan).output.stat().st_size <= plan.disk
 

@@ -8,7 +8,6 @@ resident, over that of the fork itself: an address-space limit would turn into a
 
 from __future__ import annotations
 
-import codecs
 import gc
 import json
 import os
@@ -24,6 +23,7 @@ from typing import IO, Any, NoReturn
 
 import typer.main
 
+from tests.hostile.watch import watched
 from xttsrecipe import cli
 
 # What a call may take on top of the program itself: far above any real file, far below what a hostile one asks for.
@@ -34,16 +34,6 @@ SECONDS = 60
 _ADDRESS_BYTES = 4 << 30
 _OUTPUT_BYTES = 64 << 20
 
-# Audit events (https://docs.python.org/3/library/audit_events.html) that no reading of a file causes.
-_FORBIDDEN = tuple(
-    """
-    exec compile import code. function. marshal. os. subprocess. socket. ctypes. shutil. webbrowser. urllib. pty.
-    builtins.input builtins.breakpoint sys.set cpython.run ftplib. smtplib.
-    """.split()
-)
-_ALLOWED = ("os.listdir", "os.scandir", "os.putenv")
-_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-
 _Command = Callable[[Sequence[str]], object]
 
 
@@ -51,15 +41,14 @@ _Command = Callable[[Sequence[str]], object]
 class Verdict:
     """What one call of the command did.
 
-    ``code``: its exit status, negative where a signal ended it. ``events``: audit events of things executed, imported
-    or written. ``imported``: modules that were not there before. ``memory``: peak bytes on top of the program.
+    ``code``: its exit status, negative where a signal ended it. ``events``: what was executed, imported or written, see
+    ``watch``. ``memory``: peak bytes on top of the program.
     """
 
     code: int
     out: str
     err: str
     events: list[str]
-    imported: list[str]
     memory: int
 
 
@@ -68,12 +57,8 @@ class Sandbox:
 
     def __init__(self, *warm_up: Sequence[str | Path]) -> None:
         environ = {**os.environ, "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "PYTHONUTF8": "1"}
-        command = [
-            sys.executable,
-            "-m",
-            "tests.hostile.sandbox",
-            json.dumps([list(map(str, each)) for each in warm_up]),
-        ]
+        calls = json.dumps([list(map(str, arguments)) for arguments in warm_up])
+        command = [sys.executable, "-m", "tests.hostile.sandbox", calls]
         root = Path(__file__).parent.parent.parent
         self._server = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=root, env=environ
@@ -101,19 +86,18 @@ def _serve(warm_up: Sequence[Sequence[str]]) -> None:
         os.dup2(nowhere.fileno(), 2)
         for arguments in warm_up:
             assert _main(command, arguments) == 0, arguments
-    for codec in ("unicode_escape", "utf-16", "utf-16-le", "utf-32", "cp437"):
-        codecs.lookup(codec)  # what Python itself imports when it is first wanted
     gc.freeze()
     for line in sys.stdin:
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err, tempfile.TemporaryFile() as seen:
             child = os.fork()
             if child == 0:
-                _child(command, json.loads(line), out.fileno(), err.fileno(), seen.fileno())
+                try:
+                    _child(command, json.loads(line), out.fileno(), err.fileno(), seen.fileno())
+                finally:
+                    os._exit(70)
             _, status, usage = os.wait4(child, 0)
-            verdict: dict[str, Any] = {"code": 0, "events": [], "imported": [], "before": 0}
+            verdict: dict[str, Any] = {"code": os.waitstatus_to_exitcode(status), "events": [], "before": 0}
             verdict |= json.loads(_content(seen) or "{}")
-            if os.WIFSIGNALED(status):
-                verdict["code"] = -os.WTERMSIG(status)
             verdict["memory"] = (usage.ru_maxrss - verdict.pop("before")) << 10
             replies.write(json.dumps(verdict | {"out": _content(out), "err": _content(err)}) + "\n")
             replies.flush()
@@ -131,26 +115,10 @@ def _child(command: _Command, arguments: Sequence[str], out: int, err: int, seen
     resource.setrlimit(resource.RLIMIT_AS, (_ADDRESS_BYTES, _ADDRESS_BYTES))
     resource.setrlimit(resource.RLIMIT_FSIZE, (_OUTPUT_BYTES, _OUTPUT_BYTES))
     signal.alarm(SECONDS)
-    events: list[str] = []
-    modules = set(sys.modules)
-    watching = True
-
-    def watch(event: str, details: tuple[Any, ...]) -> None:
-        if not watching:
-            return
-        if event == "open":
-            path, _, flags = details
-            if flags & _WRITING and not isinstance(path, int):
-                events.append(f"open for writing: {path}")
-        elif event.startswith(_FORBIDDEN) and not event.startswith(_ALLOWED):
-            events.append(f"{event}: {str(details)[:200]}")
-
-    sys.addaudithook(watch)
-    code = _main(command, arguments)
-    watching = False
+    with watched() as events:
+        code = _main(command, arguments)
     signal.alarm(0)
-    imported = sorted(set(sys.modules) - modules)
-    os.write(seen, json.dumps({"code": code, "events": events, "imported": imported, "before": before}).encode())
+    os.write(seen, json.dumps({"code": code, "events": events, "before": before}).encode())
     os._exit(0)
 
 
