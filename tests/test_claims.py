@@ -206,3 +206,12 @@ def test_any_name_can_be_claimed(name: str, tmp_path: Path) -> None:
         (lock,) = tmp_path.iterdir()
         assert len(os.fsencode(lock.name)) < 64
         assert stat.S_ISREG(lock.stat().st_mode)
+
+
+def test_a_lock_file_can_be_read_by_others_whatever_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o077)
+    try:
+        with claim(tmp_path / "out"):
+            assert stat.S_IMODE(lock_of(tmp_path / "out").stat().st_mode) == 0o644
+    finally:
+        os.umask(before)

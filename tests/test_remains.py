@@ -263,3 +263,26 @@ def test_an_old_folder_that_cannot_be_put_back_is_not_removed_for_that(
     assert (left(tmp_path / "out", "old") / "model.pth").read_bytes() == b"old"
     assert len(recover(tmp_path / "out")) == 1
     assert folder_bytes(tmp_path) == {"out": None, "out/model.pth": b"old"}
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_what_tells_that_an_old_folder_is_to_be_put_back_stays_where_that_fails(
+    there: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the next run would take it for one whose successor is in its place, and remove it."""
+    target, temporary = tmp_path / "out", a_folder(left(tmp_path / "out"), "model.pth")
+    aside = a_folder(aside_of(temporary), "model.pth")
+    if there:
+        a_folder(target, "model.pth")
+
+    def refuse(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", refuse)
+        before = folder_bytes(tmp_path)
+        clear(temporary, target)
+        assert folder_bytes(tmp_path) == before
+    recover(target)
+    kept = aside.with_suffix(".kept") if there else target
+    assert (kept / "model.pth").read_bytes() == b"old"

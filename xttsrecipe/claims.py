@@ -100,17 +100,26 @@ class _Lock:
 
     def _made(self) -> FileIO | None:
         self._is_new = True
-        with contextlib.suppress(FileExistsError):
-            return FileIO(self._path, "xb")
-        self._is_new = False
-        return None
+        try:
+            file = FileIO(self._path, "xb")
+        except FileExistsError:
+            self._is_new = False
+            return None
+        with contextlib.suppress(OSError, AttributeError):
+            os.fchmod(file.fileno(), 0o644)  # others must be able to find it locked, whatever the umask
+        return file
 
     def _found(self) -> FileIO:
-        if not stat.S_ISREG(self._path.lstat().st_mode):
-            raise OSError("is no file of ours")  # a link is not followed, a pipe not waited for
-        with contextlib.suppress(PermissionError):
-            return FileIO(self._path, "ab")
-        return FileIO(self._path, "rb")  # another user's
+        # A link is not followed, a pipe not waited for.
+        flags = sum(getattr(os, name, 0) for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"))
+        try:
+            file = FileIO(os.open(self._path, os.O_RDWR | flags), "rb")
+        except PermissionError:  # another user's
+            file = FileIO(os.open(self._path, os.O_RDONLY | flags), "rb")
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise OSError("is no file of ours")
+        return file
 
     def _is_held(self, file: FileIO) -> bool:
         try:

@@ -38,8 +38,10 @@ def clear(temporary: Path, target: Path) -> None:
     if _is_folder(aside) and (os.path.lexists(temporary) or not os.path.lexists(target)):
         # Where somebody has put another folder there meanwhile, neither is ours to remove.
         to = aside.with_suffix(".kept") if os.path.lexists(target) else target
-        with contextlib.suppress(OSError):
+        try:
             aside.rename(to)
+        except OSError:
+            return  # the temporary one stays too: by it the next run tells that the old one is still to be put back
     else:
         _discard(aside)
     _discard(temporary)
