@@ -15,6 +15,9 @@ from hypothesis import settings
 settings.register_profile("project", deadline=None, database=None, max_examples=100, derandomize="CI" in os.environ)
 settings.load_profile("project")
 
+# Signals, limits and fork are POSIX's.
+collect_ignore = ["faults"] if sys.platform == "win32" else []
+
 
 @pytest.fixture
 def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:

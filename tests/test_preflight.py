@@ -140,9 +140,9 @@ def test_a_directory_is_no_output(content: list[str], force: bool, plan: Plan, t
 
 @pytest.fixture
 def enormous(tmp_path: Path) -> Plan:
-    """One stored element that expands to more than the free disk."""
-    free = shutil.disk_usage(tmp_path).free
-    save(tmp_path / "a.pth", {"x": torch.zeros(1).expand(1024, free // 4096 + 1)})
+    """One stored element that expands to more than the disk, of which others may free some at any time."""
+    total = shutil.disk_usage(tmp_path).total
+    save(tmp_path / "a.pth", {"x": torch.zeros(1).expand(1024, total // 4096 + 1)})
     return make_plan(recipe_of(tmp_path, {"a": "a.pth"}, output="deep/er/out.pth"))
 
 

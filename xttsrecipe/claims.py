@@ -19,8 +19,22 @@ from .errors import Location, OutputError, Problem
 
 if sys.platform == "win32":
     import msvcrt
+
+    def _lock(file: FileIO) -> None:
+        """Raises BlockingIOError where another holds it."""
+        file.seek(0)
+        try:
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            raise BlockingIOError from None
+
 else:
     import fcntl
+
+    def _lock(file: FileIO) -> None:
+        """Raises BlockingIOError where another holds it, another OSError or AttributeError where there are no locks."""
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
 
 # The name of a lock file may pass from hand to hand while we open it; not so often.
 _ATTEMPTS = 100
@@ -136,17 +150,6 @@ class _Lock:
             return os.path.samestat(os.fstat(file.fileno()), self._path.lstat())
         except FileNotFoundError:
             return False
-
-
-def _lock(file: FileIO) -> None:
-    """Raises BlockingIOError where another holds it, another OSError or AttributeError where there are no locks."""
-    if sys.platform == "win32":
-        file.seek(0)
-        with contextlib.suppress(PermissionError):
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-            return
-        raise BlockingIOError
-    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _remove(path: Path) -> None:

@@ -22,13 +22,6 @@ from xttsrecipe.api import load_recipe, run
 Listing = dict[str, bytes | None]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    if sys.platform == "win32":
-        for item in items:
-            if "faults" in item.path.parts:
-                item.add_marker(pytest.mark.skip(reason="signals, limits and fork are POSIX's"))
-
-
 @pytest.fixture(scope="session")
 def disk_library(tmp_path_factory: pytest.TempPathFactory) -> Path | None:
     """disk.c, compiled; None where it cannot be."""

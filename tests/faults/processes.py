@@ -132,6 +132,8 @@ def _run(arguments: list[str], folder: Path, streams: Sequence[Connection], prep
     os.chdir(folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.argv = ["xttsrecipe", *arguments]
+    if hasattr(ctypes.PyDLL(None), "disk_spare_syncs"):
+        disk("disk_spare_syncs")
     for prepared in (*fallbacks.wanted(), *prepare):
         prepared()
     try:

@@ -176,6 +176,7 @@ def test_a_real_disk_that_fills_up(
     filling.unlink()
     assert launcher.run(merge.folder, "run", "recipe.yaml").code == 0
     assert merge.state() == "new"
+    image.unlink()  # not worth keeping
 
 
 # --- failing --------------------------------------------------------------------------------------------------------
@@ -242,6 +243,18 @@ def test_a_folder_that_loses_its_permission_while_a_run_is_at_work(
     assert {name: found[name] for name in merge.before} == merge.before
     assert launcher.run(merge.folder, "run", "recipe.yaml").code == 0
     assert merge.state() == "new"
+
+
+@pytest.mark.parametrize("kind", ["file", "file with vocabulary"], indirect=True)
+def test_a_model_whose_place_cannot_be_taken(merge: Merge, launcher: Launcher) -> None:
+    """Something is mounted on the file, as containers do it. The vocabulary beside it, which could be, is old again."""
+    command = ["mount", "--bind", str(merge.target), str(merge.target)]
+    if not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        refused(merge, launcher, "cannot be written: Device or resource busy")
+    finally:
+        subprocess.run(["umount", "-l", merge.target], check=True)
 
 
 # --- going away -----------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -23,13 +23,15 @@ RECIPE = "checkpoints: {news: news.pth, audiobook: audiobook.pth}\noutput: {path
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path: Path) -> Iterator[Path]:
     """Two checkpoints of five tensors, a recipe, and an output of an earlier run of it."""
     for seed, name in enumerate(("news", "audiobook")):
         generator = torch.Generator().manual_seed(seed)
         save(tmp_path / f"{name}.pth", {f"t{number}": torch.randn(50_000, generator=generator) for number in range(5)})
     write_recipe(tmp_path, RECIPE)
-    return tmp_path
+    yield tmp_path
+    for path in tmp_path.glob("*.pth"):  # megabytes that are not worth keeping
+        path.unlink()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +27,7 @@ from xttsrecipe.claims import claim, hidden_name
 
 SIGNALS = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM, "SIGKILL": signal.SIGKILL}
 # How many moments of each stage are drawn, for each kind of output and each signal; fewer where all runs a second time.
-DRAWN = dict(zip(STAGES, (1, 2, 2) if fallbacks.WANTED in os.environ else (3, 5, 6), strict=True))
+DRAWN = dict(zip(STAGES, (1, 2, 2) if fallbacks.WANTED in os.environ else (3, 5, 4), strict=True))
 POINTS = [(stage, number) for stage in STAGES for number in range(DRAWN[stage])]
 TOKEN = "0123456789abcdef"
 
@@ -67,6 +67,23 @@ def test_an_interrupted_run_leaves_the_old_output_or_the_new_one_and_nothing_els
     assert "interrupted; an output is only replaced when the new one is whole" in done.err
     assert "Traceback" not in done.err
     assert merge.state() == "old" or stage == "committing"
+
+
+def test_an_interrupt_before_any_call_of_the_last_stage_leaves_all_files_old_or_all_new(
+    kind: str, made: Mapping[str, Made], calls: Calls, launcher: Launcher, tmp_path: Path
+) -> None:
+    """The vocabulary beside a file included, which takes its place by a call of its own."""
+    states = []
+    for number in range(calls[kind]["committing"]):
+        folder = tmp_path / str(number)
+        shutil.copytree(made[kind].folder, folder)
+        merge = Merge(folder, made[kind].before, made[kind].after, folder / KINDS[kind][0])
+        interrupt = partial(send, Moment("committing", number), signal.SIGINT)
+        assert launcher.run(folder, "run", "recipe.yaml", prepare=[interrupt]).code == 130
+        states.append(merge.state())
+        shutil.rmtree(folder)
+    assert states == sorted(states, reverse=True)
+    assert set(states) == {"old", "new"}
 
 
 @pytest.mark.parametrize(("stage", "number"), POINTS)
@@ -116,7 +133,7 @@ def assert_whole(kind: str, merge: Merge, found: Mapping[str, bytes | None]) -> 
 
 
 @pytest.fixture(scope="module")
-def larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def larger(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a recipe over two checkpoints of 42 MB, zeros that take no room, and an old output."""
     folder = tmp_path_factory.mktemp("larger")
     for name in ("news", "audiobook"):
@@ -124,7 +141,8 @@ def larger(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with torch.serialization.skip_data():
             torch.save({"model": state}, folder / f"{name}.pth")
     write_recipe(folder, "checkpoints: {news: news.pth, audiobook: audiobook.pth}\noutput: {path: out/merged.pth}\n")
-    return folder
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="module")
