@@ -193,8 +193,8 @@ GROWING: Corpus = {
         ),
         "copies of copies",
     ),
-    "hundreds of thousands of classes": (
-        lambda path: entry(path, b"".join(b"cm\n%d\n0" % name for name in range(400_000)) + b"N"),
+    "a hundred thousand classes": (
+        lambda path: entry(path, b"".join(b"cm\n%d\n0" % name for name in range(100_000)) + b"N"),
         "classes",
     ),
     "one long list under many names": (
@@ -217,9 +217,9 @@ GROWING: Corpus = {
         lambda path: pickled(path, program(dictionary({"w" * 4 * MiB: tensor()}))),
         "name",
     ),
-    "two hundred thousand names for one tensor": (
+    "sixty thousand names for one tensor": (
         lambda path: pickled(
-            path, program(kept(tensor()) + b"}(" + b"".join(text(str(n)) + b"h\x05" for n in range(200_000)) + b"u")
+            path, program(kept(tensor()) + b"}(" + b"".join(text(str(n)) + b"h\x05" for n in range(60_000)) + b"u")
         ),
         "tensors",
     ),
