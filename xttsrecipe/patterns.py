@@ -21,7 +21,7 @@ _MAX_TOGETHER = 5_000
 # Ten times what anyone writes; and what all alternatives together may have. Longer patterns, of nothing but braces,
 # take bracex minutes, and longer alternatives a regular expression that takes as long to compile.
 _MAX_LENGTH = 1_000
-_MAX_EXPANDED_LENGTH = 50_000
+_MAX_EXPANDED_LENGTH = 20_000
 # A class, in which fnmatch has no escapes; or an escaped character.
 _CLASS_OR_ESCAPE = re.compile(r"\[[!^]?\]?[^\]]*\]|\\(.?)", re.DOTALL)
 

@@ -81,6 +81,11 @@ VOCABULARIES: Corpus = {
         lambda path: words(path, merges=[f"x{n} y{n}" for n in range(30_000)]),
         "merges of tokens",
     ),
+    "a hundred thousand tokens": (
+        lambda path: words(path, {str(n): n for n in range(100_000)}, added_tokens=[]),
+        "not the one that it was trained with",
+    ),
+    "hundreds of thousands of merges": (lambda path: words(path, merges=["a b"] * 400_000), "values"),
     "thirty thousand ways to merge one token": (
         lambda path: said(path, vocabulary_of_one_merged_token(30_000)),
         "not the one that it was trained with",
@@ -89,7 +94,10 @@ VOCABULARIES: Corpus = {
         lambda path: words(path, added_tokens=[{"id": 0, "content": ["x" * MiB]}]),
         "added_tokens",
     ),
-    "a million added tokens of no form": (lambda path: words(path, added_tokens=[0] * 900_000), "added_tokens"),
+    "hundreds of thousands of added tokens of no form": (
+        lambda path: words(path, added_tokens=[0] * 200_000),
+        "added_tokens",
+    ),
     "a prefix of a megabyte": (
         lambda path: said(path, {"model": {"vocab": NEWS, "merges": [], "continuing_subword_prefix": "x" * MiB}}),
         HARMLESS,
