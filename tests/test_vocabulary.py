@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.checkpoints.crafted import within
+from tests.voices import vocabulary_of_one_merged_token
 from xttsrecipe.errors import CheckpointError, Problem
 from xttsrecipe.specs import Vocabulary
 from xttsrecipe.vocabulary import (
@@ -199,7 +201,7 @@ def test_what_is_not_utf_8(written: Written) -> None:
         "[" * 200_000,
         '{"truncation": "\\ud800"}',
         '{"\\uDFFF": 1}',
-        '{"truncation": [' + "[]," * 1_000_000 + "0]}",
+        '{"truncation": [' + "[]," * 150_000 + "0]}",
     ],
     ids=lambda text: repr(text[:24]),
 )
@@ -581,3 +583,12 @@ def test_whatever_the_file_holds_the_refusal_is_ours(written_once: Written, text
 @pytest.fixture(scope="module")
 def written_once(tmp_path_factory: pytest.TempPathFactory) -> Written:
     return Written(tmp_path_factory.mktemp("hostile"))
+
+
+def test_very_many_merges_into_one_token_are_merged_in_a_time_that_grows_with_their_number(written: Written) -> None:
+    """A tuple that is made anew for each of them would take hours."""
+    many = read_vocabulary(written.path(json.dumps(vocabulary_of_one_merged_token(60_000))))
+    few = read_vocabulary(written.path(json.dumps(vocabulary_of_one_merged_token(2))))
+    with within(60):
+        (conflict,) = (found for found in merge_vocabularies([many, few]).conflicts if found.kind == "merges")
+    assert [len(merges) for merges in conflict.merges] == [60_000, 2]

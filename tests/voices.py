@@ -26,6 +26,14 @@ def vocabulary(tokens: Mapping[str, int], merges: Sequence[str] = (), **top: Any
     return {"version": "1.0", "added_tokens": added, "normalizer": None, "model": model, **top}
 
 
+def vocabulary_of_one_merged_token(ways: int) -> dict[str, Any]:
+    """A vocab.json whose merges all join to one token: what is cut from their right parts is not looked at."""
+    parts = [f"{number:06}n" for number in range(ways)]
+    data = vocabulary({token: number for number, token in enumerate(["a", "an", *parts])})
+    data["model"] |= {"continuing_subword_prefix": "######", "merges": [["a", part] for part in parts]}
+    return data
+
+
 def write_vocabulary(path: Path, tokens: Mapping[str, int], merges: Sequence[str] = (), **top: Any) -> Path:
     path.write_text(json.dumps(vocabulary(tokens, merges, **top), ensure_ascii=False), encoding="utf-8")
     return path

@@ -16,12 +16,12 @@ import bracex
 from .errors import nearest
 
 _MAX_ALTERNATIVES = 1_000
-# What the patterns of one recipe may have together: ten times the keys of XTTS-V2.
-_MAX_TOGETHER = 10_000
+# What the patterns of one recipe may have together: five times the keys of XTTS-V2.
+_MAX_TOGETHER = 5_000
 # Ten times what anyone writes; and what all alternatives together may have. Longer patterns, of nothing but braces,
 # take bracex minutes, and longer alternatives a regular expression that takes as long to compile.
 _MAX_LENGTH = 1_000
-_MAX_EXPANDED_LENGTH = 100_000
+_MAX_EXPANDED_LENGTH = 20_000
 # A class, in which fnmatch has no escapes; or an escaped character.
 _CLASS_OR_ESCAPE = re.compile(r"\[[!^]?\]?[^\]]*\]|\\(.?)", re.DOTALL)
 
@@ -40,7 +40,7 @@ def compile_pattern(pattern: str, components: Mapping[str, Sequence[str]]) -> Ke
 def compile_patterns(
     patterns: Iterable[str], components: Mapping[str, Sequence[str]]
 ) -> Iterator[KeyTest | PatternError]:
-    """A test for each pattern, or why it cannot be used. Ends where all together have over 10,000 alternatives."""
+    """A test for each pattern, or why it cannot be used. Ends where all together have over 5,000 alternatives."""
     count = 0
     for pattern in patterns:
         try:

@@ -121,9 +121,22 @@ def test_a_million_opcodes_are_the_limit() -> None:
         scan(program(b"N0" * 500_000))
 
 
-@pytest.mark.parametrize("value", [b"Nr" + (1 << 20).to_bytes(4, "little"), b"Nr\xff\xff\xff\xff", b"Np99999999\n"])
-def test_a_memo_index_beyond_the_pickle_is_refused(value: bytes) -> None:
-    with pytest.raises(ValueError, match="number beyond its own length"):
+LONG_TEXT = b"X" + struct.pack("<I", 4 << 20) + bytes(4 << 20)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        b"Nr" + (1 << 20).to_bytes(4, "little"),
+        b"Nr\xff\xff\xff\xff",
+        b"Np99999999\n",
+        LONG_TEXT + b"r" + (2 << 20).to_bytes(4, "little"),
+        LONG_TEXT + b"p2000000\n",
+    ],
+    ids=["binary", "largest", "as text", "within a long text's length", "the same as text"],
+)
+def test_a_memo_index_beyond_all_values_is_refused(value: bytes) -> None:
+    with pytest.raises(ValueError, match="number beyond that of all its values"):
         scan(program(value))
 
 

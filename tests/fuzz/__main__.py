@@ -66,7 +66,9 @@ def explore(name: str, seconds: float) -> None:
     end = time.monotonic() + seconds
     start = reset_peak()
 
-    @settings(max_examples=100, database=None, derandomize=False, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=100, database=None, deadline=None, derandomize=False, suppress_health_check=list(HealthCheck)
+    )
     @given(INPUTS[name])
     def any_input(data: bytes) -> None:
         nonlocal count, failing

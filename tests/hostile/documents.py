@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.hostile.attack import HARMLESS, Corpus
-from tests.voices import NEWS, config_of, vocabulary
+from tests.voices import NEWS, config_of, vocabulary, vocabulary_of_one_merged_token
 
 MiB = 1 << 20
 
@@ -77,23 +77,27 @@ VOCABULARIES: Corpus = {
     "another version": (lambda path: words(path, version="9" * 100_000), "of version"),
     "a merge of three": (lambda path: words(path, merges=["a b ab"]), "merges that the client cannot load"),
     "merges of one megabyte": (lambda path: words(path, merges=["x" * MiB + " " + "y" * MiB]), "merges of tokens"),
-    "a hundred thousand merges of nothing": (
-        lambda path: words(path, merges=[f"x{n} y{n}" for n in range(100_000)]),
+    "thirty thousand merges of nothing": (
+        lambda path: words(path, merges=[f"x{n} y{n}" for n in range(30_000)]),
         "merges of tokens",
     ),
-    "merges that are the same in a hundred thousand ways": (
-        lambda path: words(
-            path,
-            {**NEWS, **{f"{n:06}n": n + 8 for n in range(100_000)}, "an": 7},
-            [["a", f"{n:06}n"] for n in range(100_000)],
-        ),
-        "two tokens each|merges of tokens",
+    "a hundred thousand tokens": (
+        lambda path: words(path, {str(n): n for n in range(100_000)}, added_tokens=[]),
+        "not the one that it was trained with",
+    ),
+    "hundreds of thousands of merges": (lambda path: words(path, merges=["a b"] * 400_000), "values"),
+    "thirty thousand ways to merge one token": (
+        lambda path: said(path, vocabulary_of_one_merged_token(30_000)),
+        "not the one that it was trained with",
     ),
     "an added token of no form": (
         lambda path: words(path, added_tokens=[{"id": 0, "content": ["x" * MiB]}]),
         "added_tokens",
     ),
-    "a million added tokens of no form": (lambda path: words(path, added_tokens=[0] * 900_000), "added_tokens"),
+    "hundreds of thousands of added tokens of no form": (
+        lambda path: words(path, added_tokens=[0] * 200_000),
+        "added_tokens",
+    ),
     "a prefix of a megabyte": (
         lambda path: said(path, {"model": {"vocab": NEWS, "merges": [], "continuing_subword_prefix": "x" * MiB}}),
         HARMLESS,

@@ -163,8 +163,18 @@ GROWING: Corpus = {
         "nested too deeply, too large, or refers to itself",
     ),
     "a dict that holds itself": (lambda path: entry(path, b"}q\x05" + text("me") + b"h\x05s"), "refers to itself"),
-    "a far memo index": (lambda path: entry(path, b"Nr\xff\xff\xff\x7f"), "number beyond its own length"),
-    "a far memo index as text": (lambda path: entry(path, b"Np999999999999\n"), "number beyond its own length"),
+    "a far memo index": (lambda path: entry(path, b"Nr\xff\xff\xff\x7f"), "number beyond that of all its values"),
+    "a far memo index as text": (lambda path: entry(path, b"Np999999999999\n"), "number beyond that of all its values"),
+    "a memo index as far as the file is long": (
+        lambda path: entry(path, text("x" * 14 * MiB) + b"r" + (12 << 20).to_bytes(4, "little")),
+        "number beyond that of all its values",
+    ),
+    "a million sets": (lambda path: entry(path, items(b"\x8f" * 990_000)), "too large"),
+    "three hundred thousand objects": (
+        lambda path: entry(path, kept(find("acme", "T")) + items(b"h\x05)\x81" * 300_000)),
+        "too large",
+    ),
+    "a text of a few wide characters": (lambda path: entry(path, text("x" * 15 * MiB + "\U0001f600")), HARMLESS),
     "a length of 2**63": (lambda path: entry(path, b"\x8d" + (2**63 - 1).to_bytes(8, "little")), "damaged"),
     "a negative length": (lambda path: entry(path, b"\x8b\xff\xff\xff\xff"), "damaged"),
     "a frame of 2**62 bytes": (lambda path: entry(path, b"\x95" + (2**62).to_bytes(8, "little") + b"N"), "damaged"),
@@ -193,8 +203,8 @@ GROWING: Corpus = {
         ),
         "copies of copies",
     ),
-    "hundreds of thousands of classes": (
-        lambda path: entry(path, b"".join(b"cm\n%d\n0" % name for name in range(400_000)) + b"N"),
+    "a hundred thousand classes": (
+        lambda path: entry(path, b"".join(b"cm\n%d\n0" % name for name in range(100_000)) + b"N"),
         "classes",
     ),
     "one long list under many names": (
@@ -217,9 +227,9 @@ GROWING: Corpus = {
         lambda path: pickled(path, program(dictionary({"w" * 4 * MiB: tensor()}))),
         "name",
     ),
-    "two hundred thousand names for one tensor": (
+    "sixty thousand names for one tensor": (
         lambda path: pickled(
-            path, program(kept(tensor()) + b"}(" + b"".join(text(str(n)) + b"h\x05" for n in range(200_000)) + b"u")
+            path, program(kept(tensor()) + b"}(" + b"".join(text(str(n)) + b"h\x05" for n in range(60_000)) + b"u")
         ),
         "tensors",
     ),

@@ -109,6 +109,8 @@ def test_an_attack_comes_to_nothing(
         assert planned.code == 0, planned.err
         for options in (["--json"], ["--keys", "*"]):
             _came_to_nothing(reading.call("inspect", *options, checkpoint))
+        _came_to_nothing(reading.call("components", checkpoint))
+        _came_to_nothing(reading.call("init", checkpoint))
         _came_to_nothing(reading.call("plan", "--json", recipe))
         _came_to_nothing(reading.call("validate", recipe))
         _came_to_nothing(running.call("run", recipe), may_write=tmp_path / "out")

@@ -27,7 +27,7 @@ _LENGTH_SHIFT = 8
 # Numbers of so many bytes, or digits, may be beyond what Python's hash tells apart: 2**61 - 1.
 _FOLDED_BYTES = 8
 _FOLDED_DIGITS = 18
-_FAR = "keeps a value under a number beyond its own length"
+_FAR = "keeps a value under a number beyond that of all its values"
 _COSTLY_KEYS = "has tuples, long numbers or long text for keys beyond any real checkpoint"
 _UINT32 = struct.Struct("<I").unpack_from
 
@@ -73,7 +73,8 @@ def _scan(data: bytes) -> None:
     memoized = numbered = False  # by MEMOIZE, by one of the PUTs
     hashed = 0  # what the keys that are tuples cost
     push, pop, cost_of = stack.append, stack.pop, memo.get
-    far = (len(data) >> 16) + 1
+    most = min(len(data), _MAX_OPCODES)  # of values that are kept
+    far = (most >> 16) + 1
     position = 0
     for _ in repeat(None, _MAX_OPCODES):
         code = data[position]
@@ -188,7 +189,7 @@ def _scan(data: bytes) -> None:
         elif code == 0x70:  # PUT
             end = _line_end(data, position)
             number = int(data[position + 1 : end])
-            if number > len(data):
+            if number > most:
                 raise ValueError(_FAR)
             memo[number] = stack[-1]
             numbered = True

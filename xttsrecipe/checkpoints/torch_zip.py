@@ -292,13 +292,13 @@ def _bulk_bytes(value: object) -> int:
     total, seen, waiting = 0, set(), [value]
     while waiting:
         item = waiting.pop()
-        if id(item) in seen:
+        if not isinstance(item, (dict, list, tuple)) or id(item) in seen:
             continue
         seen.add(id(item))
         if isinstance(item, PickledTensor):
             total += math.prod(item.shape) * item.dtype.itemsize
         elif isinstance(item, dict):
             waiting.extend(item.values())
-        elif isinstance(item, (list, tuple)):
+        else:
             waiting.extend(item)
     return total

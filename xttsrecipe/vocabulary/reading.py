@@ -21,6 +21,8 @@ from ..strict_json import check_size, unique_names
 from .client import VERSION_LINE, Pair, client_ids, joined, prefix_of
 
 MAX_BYTES = 16 * 2**20
+# Tokens, merges and all else: a vocabulary of XTTS has some 14,000.
+MAX_VALUES = 300_000
 # Far above any vocabulary of XTTS (some 7,000 tokens), far below what makes a row count allocate without end.
 MAX_IDS = 1_000_000
 # The client's JSON parser gives up beyond this depth.
@@ -70,7 +72,7 @@ def _parsed(text: bytes, path: Path) -> dict[str, Any]:
     """The JSON, as strictly as the client's parser takes it; and every name once."""
     try:
         data = json.loads(
-            check_size(text.decode("utf-8")),
+            check_size(text.decode("utf-8"), MAX_VALUES),
             object_pairs_hook=unique_names,
             parse_float=_finite,
             parse_constant=_no_constant,
