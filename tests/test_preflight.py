@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import shutil
 from collections.abc import Callable
@@ -139,11 +140,15 @@ def test_a_directory_is_no_output(content: list[str], force: bool, plan: Plan, t
 
 
 @pytest.fixture
-def enormous(tmp_path: Path) -> Plan:
-    """One stored element that expands to more than the disk, of which others may free some at any time."""
+def enormous(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
+    """A file of nothing but a hole, larger than the disk, of which others may free some at any time."""
     total = shutil.disk_usage(tmp_path).total
-    save(tmp_path / "a.pth", {"x": torch.zeros(1).expand(1024, total // 4096 + 1)})
-    return make_plan(recipe_of(tmp_path, {"a": "a.pth"}, output="deep/er/out.pth"))
+    header = json.dumps({"x": {"dtype": "U8", "shape": [total], "data_offsets": [0, total]}}).encode()
+    source = tmp_path_factory.mktemp("enormous") / "a.safetensors"
+    with source.open("wb") as file:
+        file.write(len(header).to_bytes(8, "little") + header)
+        file.truncate(8 + len(header) + total)
+    return make_plan(recipe_of(tmp_path, {"a": str(source)}, output="deep/er/out.pth"))
 
 
 @pytest.mark.parametrize("force", [False, True])

@@ -85,6 +85,8 @@ class _Lock:
                 self._file = self._made() or self._found()
                 _lock(self._file)
                 if self._is_named(self._file):
+                    if self._is_new:
+                        _show(self._file)
                     return True
                 self._file.close()  # whoever held it removed it after we had opened it
                 self._file = None
@@ -114,14 +116,10 @@ class _Lock:
 
     def _made(self) -> FileIO | None:
         self._is_new = True
-        try:
-            file = FileIO(self._path, "xb")
-        except FileExistsError:
-            self._is_new = False
-            return None
-        with contextlib.suppress(OSError, AttributeError):
-            os.fchmod(file.fileno(), 0o644)  # others must be able to find it locked, whatever the umask
-        return file
+        with contextlib.suppress(FileExistsError):
+            return FileIO(self._path, "xb")
+        self._is_new = False
+        return None
 
     def _found(self) -> FileIO:
         # A link is not followed, a pipe not waited for.
@@ -150,6 +148,12 @@ class _Lock:
             return os.path.samestat(os.fstat(file.fileno()), self._path.lstat())
         except FileNotFoundError:
             return False
+
+
+def _show(file: FileIO) -> None:
+    """Others must be able to find it locked, whatever the umask."""
+    with contextlib.suppress(OSError, AttributeError):
+        os.fchmod(file.fileno(), 0o644)
 
 
 def _remove(path: Path) -> None:

@@ -299,6 +299,8 @@ def _common(
 def main() -> None:
     """The ``xttsrecipe`` command."""
     signal.signal(signal.SIGTERM, _terminate)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
+        signal.signal(signal.SIGINT, _terminate)
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:  # not under nohup
         signal.signal(signal.SIGHUP, _terminate)
     for name in ("stdout", "stderr"):
@@ -312,4 +314,6 @@ def main() -> None:
 
 
 def _terminate(*_: object) -> NoReturn:
+    # An object that was about to be made when this came may complain while it is cleared away: nobody's mistake.
+    sys.unraisablehook = lambda _: None
     raise KeyboardInterrupt

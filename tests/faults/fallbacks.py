@@ -19,7 +19,7 @@ WANTED = "XTTSRECIPE_TEST_FALLBACKS"
 # What Windows has not, or macOS not, or neither: all that the package uses of it, and what it may come to use.
 OF_OS = (
     *("preadv", "pread", "pwritev", "pwrite", "copy_file_range", "posix_fadvise", "posix_fallocate", "geteuid"),
-    *("sched_getaffinity",),
+    *("sched_getaffinity", "fchmod"),
 )
 
 # What these show needs locks, a second name for a file, or folders that can be flushed: no more than that is lost.

@@ -52,5 +52,7 @@ def _hook(event: str, details: tuple[Any, ...]) -> None:
         path, _, flags = details
         if flags & _WRITING and not isinstance(path, int):
             _seen[-1].append(f"open for writing: {path}")
+    elif event == "os.chmod" and isinstance(details[0], int):
+        pass  # of what is open already: a lock
     elif event.startswith(_FORBIDDEN) and not event.startswith(_ALLOWED):
         _seen[-1].append(f"{event}: {str(details)[:200]}")
