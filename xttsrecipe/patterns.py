@@ -10,6 +10,7 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 
 import bracex
 
@@ -58,10 +59,9 @@ def _expanded(pattern: str, components: Mapping[str, Sequence[str]]) -> list[str
     """The globs that a pattern stands for, without braces and components. Raises as ``compile_pattern`` does."""
     if len(pattern) > _MAX_LENGTH:
         raise PatternError(f"the pattern has {len(pattern):,} characters, more than {_MAX_LENGTH:,}")
-    # Components stand in braces too: {@encoder,mel_stats}, @{mlp,norms}.
-    parts = _without_braces(pattern) if "@" in pattern else [pattern]
-    named = [glob for part in parts for glob in (_component(part, components) if part[:1] == "@" else [part])]
-    globs = [glob for part in named for glob in _without_braces(part)]
+    globs: list[str] = []
+    for part in _without_braces(pattern):  # in which components stand too: {@encoder,mel_stats}, @{mlp,norms}
+        globs += [part] if part[:1] != "@" else chain.from_iterable(map(_without_braces, _component(part, components)))
     if len(globs) > _MAX_ALTERNATIVES:
         raise PatternError(_TOO_MANY)
     if sum(map(len, globs)) > _MAX_EXPANDED_LENGTH:

@@ -147,7 +147,7 @@ def members(pickled: bytes | None = None, **storages: bytes) -> list[Member]:
 def forge(path: Path, *records: Member, before: bytes = b"", behind: bytes = b"", **end: Any) -> Path:
     """A zip file of these records, whatever their headers say; ``end`` is what its end says otherwise than is true.
 
-    A header's ``offset`` may be the name of another record.
+    A header's ``offset`` may be the name of another record, and ``skip`` so many bytes behind its beginning.
     """
     whole, starts = bytearray(before), {}
     for record in records:
@@ -186,7 +186,7 @@ def _header(magic: bytes, record: Member, said: Mapping[str, Any]) -> bytes:
 def _entry(record: Member, starts: Mapping[bytes, int]) -> bytes:
     common = _header(b"PK\x01\x02", record, record.central)
     offset = record.central.get("offset", record.name)
-    place = starts[offset] if isinstance(offset, bytes) else offset
+    place = (starts[offset] if isinstance(offset, bytes) else offset) + record.central.get("skip", 0)
     tail = struct.pack("<3H2L", record.central.get("comment_length", 0), record.central.get("disk", 0), 0, 0, place)
     return common[:4] + struct.pack("<H", 20) + common[4:30] + tail + common[30:]
 

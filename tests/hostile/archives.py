@@ -24,6 +24,8 @@ from tests.hostile.attack import HARMLESS, Corpus
 FOUR_GIB = 0xFFFFFFFF
 PICKLE, ORDER, VERSION, DATA = members()
 STORED = b"archive/data/0"
+# A record in whose data a record of that name begins.
+BLOB = member("blob", struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 33, 0, 16, 16, 14, 0) + STORED + bytes(16))
 
 
 def zip64(*numbers: int) -> bytes:
@@ -92,25 +94,14 @@ HEADERS: Corpus = {
         "another name",
     ),
     "a storage in the middle of another record": (
-        lambda path: forge(
-            path,
-            PICKLE,
-            ORDER,
-            member("blob", b"PK\x03\x04" + bytes(60)),
-            Member(STORED, bytes(16), central={"offset": 250}),
-        ),
-        "points to no record",
+        lambda path: with_data(path, central={"offset": b"archive/data.pkl", "skip": 50}),
+        "points to no record|Overlapped entries",
     ),
-    "a forged header inside another record": (
+    "a storage inside another record, with a header there": (
         lambda path: forge(
-            path,
-            *(PICKLE, ORDER, VERSION),
-            member(
-                "blob", struct.pack("<4s5H3L2H", b"PK\x03\x04", 20, 0, 0, 0, 33, 0, 16, 16, 14, 0) + STORED + bytes(16)
-            ),
-            Member(STORED, bytes(16), central={"offset": b"archive/blob"}),
+            path, *members()[:3], BLOB, Member(STORED, bytes(16), {}, {"offset": BLOB.name, "skip": 42})
         ),
-        "another name",
+        "overlap|Overlapped",
     ),
     "two storages in one place": (lambda path: two_tensors(path, offset=STORED), "another name|overlap"),
     "a storage that reaches into the next": (

@@ -158,6 +158,10 @@ PATTERNS: Corpus = {
     "a pattern of another language": (lambda path: rule(path, "(a+)+$|(?R)|(?{1})"), "matches no key"),
     "a pattern with a line break": (lambda path: more(path, 'overrides: {"a\\nb": from a}\n'), "matches no key"),
     "components in a billion braces": (lambda path: rule(path, "{@gpt,@mlp}" * 20), "alternatives|no component"),
+    "braces within braces around components": (
+        lambda path: rule(path, "{a," * 120 + "{@gp}{@gpt,@mlp}{x,y}" + "}" * 100 + "{@gpx,x}" * 2),
+        "more than 20,000 characters|no component",
+    ),
     "a component with a name of its own": (lambda path: rule(path, "@" + "x" * 99), "no component is named"),
     "a pattern of thousands of words": (lambda path: rule(path, many(8_000, "aa{0}.")), "characters"),
     "thousands of rules that match nothing": (

@@ -6,7 +6,7 @@ import zipfile
 import zlib
 from typing import BinaryIO, cast
 
-# Ten times that of the largest checkpoint; each record of 50 bytes becomes an object of 600.
+# Fifty times that of a real trainer checkpoint. A record of 50 bytes becomes an object of 600.
 _MAX_DIRECTORY_BYTES = 8 << 20
 # What zipfile searches for the end of the directory, which has a comment of up to 64 KiB behind it: all to the end.
 _END_BYTES = 1 << 17

@@ -61,9 +61,9 @@ _STORAGES = {
 
 _SIZED = (list, tuple, dict, set, frozenset, str, bytes)
 _TEXT = (str, bytes)
-# Arguments and what is in them; of text, eight characters are one. A real trainer checkpoint has 40,000 in all.
+# Arguments and what is in them; of text, eight characters are one. A real trainer checkpoint has 26,000 in all.
 _MAX_COPIED = 1 << 20
-# Real checkpoints name ten; each is a class of its own in memory, of some kilobytes.
+# Real checkpoints name a handful; each is a class of its own in memory, of some kilobytes.
 _MAX_GLOBALS = 1_000
 _MAX_NAME = 1_000
 
