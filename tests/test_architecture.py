@@ -18,8 +18,8 @@ ROOT = "xttsrecipe"
 # Bottom to top, as in ARCHITECTURE.md. A module imports only from floors below its own; a package's modules may import
 # each other, without cycles. A package stands for all its modules.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "version", "specs", "options"),
-    ("yaml_syntax", "patterns", "positional", "torch_dtypes", "segments", "strict_json", "claims", "crew"),
+    ("errors", "version", "specs", "options", "interrupts"),
+    ("yaml_syntax", "patterns", "positional", "torch_dtypes", "segments", "strict_json", "claims", "crew", "heap"),
     ("document", "xtts", "vocabulary"),
     ("schema", "checkpoints", "methods", "settings"),
     ("recipe", "remains"),
@@ -54,6 +54,7 @@ OUTSIDE: Mapping[str, set[str]] = {
 
 # Imports within functions: (module, what) and why.
 LATE_IMPORTS = {
+    ("__main__", ".cli"): "reading all that it needs takes a moment in which Ctrl-C may come",
     ("api", ".execute"): "importing torch takes a second or two, and only a run needs it",
     ("report.progress", "rich.console"): "importing rich takes as long as reading a recipe; only terminals need it",
     ("report.progress", "rich.progress"): "the same",

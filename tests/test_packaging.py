@@ -96,7 +96,7 @@ def test_the_unpacked_wheel_works_away_from_the_checkout(
     (tmp_path / "recipes").mkdir()
     for recipe in (PROJECT / "recipes").glob("*.yaml"):
         (tmp_path / "recipes" / recipe.name).write_bytes(recipe.read_bytes())
-    script = "import sys, xttsrecipe.cli as cli; assert 'site' in cli.__file__, cli.__file__; cli.main()"
+    script = "from xttsrecipe import __main__ as command; assert 'site' in command.__file__; command.main()"
     done = subprocess.run(
         [sys.executable, "-c", script, *arguments],
         cwd=tmp_path,
@@ -153,7 +153,7 @@ def _imported(node: ast.AST) -> list[str]:
 
 def test_the_command_is_installed(wheel: zipfile.ZipFile) -> None:
     (name,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-    assert re.search(r"^xttsrecipe = xttsrecipe\.cli:main$", wheel.read(name).decode(), flags=re.MULTILINE)
+    assert re.search(r"^xttsrecipe = xttsrecipe\.__main__:main$", wheel.read(name).decode(), flags=re.MULTILINE)
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(PROJECT)))

@@ -1,8 +1,15 @@
 """Merge Coqui XTTS-V2 checkpoints from a declarative recipe. The functions are described in ``xttsrecipe.api``."""
 
-from .api import inspect, load_recipe, make_plan, run
-from .errors import CheckpointError, OutputError, Problem, RecipeError, XttsRecipeError
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
 from .version import __version__
+
+if TYPE_CHECKING:
+    from .api import inspect, load_recipe, make_plan, run
+    from .errors import CheckpointError, OutputError, Problem, RecipeError, XttsRecipeError
 
 __all__ = [
     "CheckpointError",
@@ -16,3 +23,13 @@ __all__ = [
     "make_plan",
     "run",
 ]
+
+
+def __getattr__(name: str) -> object:
+    # All at once would be a tenth of a second in which the command does not yet know what to do on Ctrl-C.
+    if name in ("api", "errors"):
+        return importlib.import_module(f".{name}", __name__)
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = "api" if name.islower() else "errors"
+    return getattr(importlib.import_module(f".{home}", __name__), name)

@@ -1,5 +1,17 @@
-"""``python -m xttsrecipe``."""
+"""The ``xttsrecipe`` command, and ``python -m xttsrecipe``."""
 
-from .cli import main
+from __future__ import annotations
 
-main()
+from . import interrupts
+
+
+def main() -> None:
+    """Runs a verb and exits."""
+    interrupts.leave_at_once()  # reading all that the command line needs takes a moment in which Ctrl-C may come
+    from . import cli
+
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

@@ -12,6 +12,7 @@ from typing import NoReturn, ParamSpec
 
 import typer
 
+from . import interrupts
 from .errors import ExitCode, XttsRecipeError
 from .report.problems import problems_text
 from .report.streams import discard, finish, say
@@ -34,13 +35,17 @@ def verb(app: typer.Typer, function: Callable[P, None]) -> Callable[P, None]:
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            function(*args, **kwargs)
-            finish()
+            interrupts.raise_once()
+            try:
+                function(*args, **kwargs)
+                finish()
+            finally:
+                interrupts.ignore()
         except XttsRecipeError as error:
             say(problems_text(error.problems))
             raise typer.Exit(ExitCode.NO) from None
         except KeyboardInterrupt:
-            say("interrupted; an output is only replaced when the new one is whole\n")
+            say("interrupted; an output is as it was or, where the run was about to end, the new one\n")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         except BrokenPipeError:  # the reader of our results has seen enough
             discard(sys.stdout.fileno())

@@ -22,7 +22,7 @@ from pathlib import Path
 from tests.commands import Outcome, environment
 from tests.faults import fallbacks
 from tests.faults.moments import Moment, pause
-from xttsrecipe import cli
+from xttsrecipe.__main__ import main
 
 # Something to do in the process of a command before that begins: a function of a module, or a partial of one.
 Prepare = Callable[[], object]
@@ -137,7 +137,7 @@ def _run(arguments: list[str], folder: Path, streams: Sequence[Connection], prep
     for prepared in (*fallbacks.wanted(), *prepare):
         prepared()
     try:
-        cli.main()
+        main()
     finally:
         # What comes after the command, which multiprocessing has to do yet, is no longer the command.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})

@@ -22,7 +22,7 @@ EVERYWHERE = {
     *("O_CREAT", "O_EXCL", "O_RDONLY", "O_RDWR", "O_WRONLY", "SEEK_END", "SEEK_SET", "W_OK", "access", "close"),
     *("cpu_count", "curdir", "devnull", "dup", "dup2", "environ", "fdopen", "fsencode", "fsdecode", "fspath", "fstat"),
     *("fsync", "listdir", "lseek", "open", "path", "read", "sep", "stat_result", "strerror", "write", "PathLike"),
-    *("SIGINT", "SIGTERM", "SIG_DFL", "SIG_IGN", "getsignal", "signal", "default_int_handler"),
+    *("_exit", "Signals", "SIGINT", "SIGTERM", "SIG_DFL", "SIG_IGN", "getsignal", "signal", "default_int_handler"),
 }
 # What is only looked for where one that is taken away is there.
 WITH_THOSE = {"POSIX_FADV_DONTNEED"}

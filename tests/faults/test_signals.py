@@ -64,7 +64,22 @@ def test_an_interrupted_run_leaves_the_old_output_or_the_new_one_and_nothing_els
     moment = drawn(calls, kind, stage, f"{name} {number}")
     done = launcher.run(merge.folder, "run", "recipe.yaml", prepare=[partial(send, moment, SIGNALS[name])])
     assert (done.code, done.out) == (130, ""), done.err
-    assert "interrupted; an output is only replaced when the new one is whole" in done.err
+    assert "interrupted" in done.err
+    assert "Traceback" not in done.err
+    assert merge.state() == "old" or stage == "committing"
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_further_signals_break_nothing_off(
+    kind: str, stage: str, merge: Merge, calls: Calls, launcher: Launcher
+) -> None:
+    """Ctrl-C again and again, while what the first one began is under way."""
+    first = drawn(calls, kind, stage, "again").number
+    names = ("SIGINT", "SIGTERM", "SIGINT", "SIGHUP")
+    prepare = [partial(send, Moment(stage, first + later), getattr(signal, name)) for later, name in enumerate(names)]
+    done = launcher.run(merge.folder, "run", "recipe.yaml", prepare=prepare)
+    assert (done.code, done.out) == (130, ""), done.err
+    assert done.err.count("interrupted") == 1
     assert "Traceback" not in done.err
     assert merge.state() == "old" or stage == "committing"
 

@@ -1,0 +1,49 @@
+"""Ctrl-C, SIGTERM and SIGHUP: what they do before the work of a verb, in it and after it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+_EXIT_STATUS = 130
+
+# Those that this process heeds: not what a shell has it ignore, as under nohup, or in the background of a script.
+_heeded: list[signal.Signals] = []
+
+
+def leave_at_once() -> None:
+    """From now on they end the process with exit status 130: nothing has begun that would have to be tidied up."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has two of them
+        if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            signal.signal(number, _leave)
+            _heeded.append(number)
+
+
+def raise_once() -> None:
+    """From now on the first raises KeyboardInterrupt, and the others nothing: what the first has begun to tidy up they
+    must not break off. Only where ``leave_at_once`` was called, in the same process.
+    """
+    for number in _heeded:
+        signal.signal(number, _raise)
+
+
+def ignore() -> None:
+    """From now on nothing happens: all that is left to do is to end."""
+    for number in _heeded:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    os.write(2, b"interrupted\n")
+    os._exit(_EXIT_STATUS)
+
+
+def _raise(number: int, frame: FrameType | None) -> NoReturn:
+    # An object that was about to be made when this came may complain while it is cleared away: nobody's mistake.
+    sys.unraisablehook = lambda _: None
+    ignore()
+    raise KeyboardInterrupt
