@@ -13,7 +13,9 @@ Example::
 
 from __future__ import annotations
 
+import gc
 import os
+import sys
 from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
@@ -91,6 +93,8 @@ def run(
 
 def execute_plan(plan: Plan, on_bytes: Callable[[int], None], options: RunOptions | None = None) -> Summary:
     """``run`` for a plan that the preflight check has given."""
+    if "torch" not in sys.modules:
+        gc.collect()  # what reading the headers left behind, before torch takes its memory beside it
     # Not at the top: importing torch takes a second or two, and only a run needs it.
     try:
         from .execute import execute

@@ -6,12 +6,11 @@ pieces of tensors for each thread, whatever the number and the size of the check
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from queue import SimpleQueue
 
@@ -22,6 +21,7 @@ with warnings.catch_warnings():
 
 from .crew import Crew, Room, Shared
 from .errors import OutputError, Problem, XttsRecipeError, listed
+from .heap import give_back_large_blocks
 from .lanes import Lane
 from .nonfinite import NonFiniteCount
 from .options import RunOptions
@@ -48,7 +48,7 @@ def execute(
     """
     options = options or RunOptions()
     output = plan.recipe.output.path
-    with ExitStack() as stack, _no_inner_threads():
+    with ExitStack() as stack, _no_inner_threads:
         _check_device(options.device)
         sources = [stack.enter_context(SourceFile(header)) for header in plan.headers]
         with open_output(plan) as file:
@@ -74,7 +74,10 @@ def _stream(
     """Make all tensors and write them, each by one of the threads. Raises what the first thread that fails raises."""
     output = plan.recipe.output.path
     steps = Shared(enumerate(plan.steps))
-    room = Room(max(HELD_BYTES, *map(held_bytes, plan.steps)))
+    most_held = max(map(held_bytes, plan.steps), default=0)
+    if most_held:
+        give_back_large_blocks()
+    room = Room(max(HELD_BYTES, most_held))
     crew = Crew()
     found: dict[int, NonFinite | None] = {}
     # What threads tell: bytes written, why they gave up, None at their end.
@@ -137,15 +140,31 @@ def _follow(news: SimpleQueue[int | BaseException | None], running: int, on_byte
         raise failure
 
 
-@contextlib.contextmanager
-def _no_inner_threads() -> Iterator[None]:
-    """Pieces are too small to share: torch's own threads would wait for each other at every step."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+class _NoInnerThreads:
+    """While a run lasts torch has but one thread of its own: pieces are too small to share, and those threads would
+    wait for each other at every step. The last of several runs in a process brings them back.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs = 0
+        self._threads = 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._runs == 0:
+                self._threads = torch.get_num_threads()
+                torch.set_num_threads(1)
+            self._runs += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._runs -= 1
+            if self._runs == 0:
+                torch.set_num_threads(self._threads)
+
+
+_no_inner_threads = _NoInnerThreads()
 
 
 def _check_device(name: str) -> None:

@@ -20,7 +20,10 @@ from .specs import DType
 from .steps import Step, is_elementwise, takes_one_by_one
 from .torch_dtypes import torch_dtype
 
-_HALVES = (DType.FLOAT16, DType.BFLOAT16)
+# Those whose NaN has a payload.
+_FLOATS = (DType.FLOAT64, DType.FLOAT32, DType.FLOAT16, DType.BFLOAT16)
+# Integers of so many bytes.
+_BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 
 class Lane:
@@ -39,23 +42,25 @@ class Lane:
         buffers = self._buffers if is_elementwise(step) else _Buffers()
         inputs = [_Input(step, index, self._sources[source]) for index, source in enumerate(step.sources)]
         for segment in step.segments:
-            for start, stop in _ranges(step, segment.count):
+            for start, stop in _ranges(step, segment.count, self._options.threads):
                 result = self._made(step, segment, _Pieces(step, segment, inputs, buffers, start, stop), buffers, found)
                 yield (segment.start + start) * step.spec.dtype.itemsize, _bytes_of(result)
 
     def _made(
         self, step: Step, segment: Segment, pieces: _Pieces, buffers: _Buffers, found: NonFiniteCount
     ) -> torch.Tensor:
-        # Fine-tunes of one parent share most of it: what is equal everywhere stays as it is, bit for bit, NaN included.
+        # Fine-tunes of one parent share most of it: what is equal everywhere stays as it is, bit for bit, NaN included;
+        # wherever pieces begin and end.
         taken = _are_equal(pieces)
         result = merged = pieces[0] if taken else self._combined(step, pieces, segment.weights)
         converted = merged.dtype != torch_dtype(step.spec.dtype) or merged.device.type != "cpu"
         if converted:
             result = buffers.tensor("result", 0, merged.numel(), step.spec.dtype)[0].copy_(merged)
         if (converted or not taken or self._options.check) and not is_finite(result):
-            if converted and step.spec.dtype in _HALVES:
+            if converted and step.spec.dtype in _FLOATS:
                 # Which NaN a conversion gives depends on the processor.
                 result.masked_fill_(result.isnan(), math.nan)
+            result = result if taken else _with_shared(result, pieces)
             found.add(result, pieces, [step.sources[index] for index in segment.inputs])
         return result
 
@@ -178,9 +183,9 @@ class _Widened(Sequence[torch.Tensor]):
         return (torch.view_as_real(piece).flatten() if piece.is_complex() else piece).to(self._device)
 
 
-def _ranges(step: Step, count: int) -> Iterator[tuple[int, int]]:
+def _ranges(step: Step, count: int, threads: int) -> Iterator[tuple[int, int]]:
     """The elements of a segment piece by piece; all at once where the method needs them whole."""
-    size = piece_elements(step) if is_elementwise(step) else max(count, 1)
+    size = piece_elements(step, threads) if is_elementwise(step) else max(count, 1)
     for start in range(0, count, size):
         yield start, min(start + size, count)
 
@@ -188,6 +193,21 @@ def _ranges(step: Step, count: int) -> Iterator[tuple[int, int]]:
 def _are_equal(pieces: Sequence[torch.Tensor]) -> bool:
     first = pieces[0]
     return all(_same_bits(first, pieces[index]) for index in range(1, len(pieces)))
+
+
+def _with_shared(result: torch.Tensor, pieces: Sequence[torch.Tensor]) -> torch.Tensor:
+    """A result with the elements that are equal in all pieces as they are there, bit for bit."""
+    if any(piece.dtype != result.dtype for piece in pieces):
+        return result
+    if result.is_complex():
+        real = _with_shared(torch.view_as_real(result), [torch.view_as_real(piece) for piece in pieces])
+        return torch.view_as_complex(real)
+    bits = _BITS[result.element_size()]
+    first = pieces[0]
+    same = torch.ones(result.shape, dtype=torch.bool)
+    for index in range(1, len(pieces)):
+        same &= pieces[index].view(bits) == first.view(bits)
+    return first.where(same, result)
 
 
 def _same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:

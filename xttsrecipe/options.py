@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-# More would mostly wait for the memory that they share. Also what a plan's estimate of memory allows for.
-MOST_THREADS = 4
+# More would mostly wait for the memory that they share.
+_MOST_THREADS = 4
 
 
 def default_threads() -> int:
     """The processors that this process may use, four at most."""
     usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return min(usable or 1, MOST_THREADS)
+    return min(usable or 1, _MOST_THREADS)
 
 
 @dataclass(frozen=True, slots=True)

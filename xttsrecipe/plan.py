@@ -16,7 +16,6 @@ from .checkpoints import safetensors
 from .companions import Companion, plan_companions
 from .errors import Problem, RecipeError
 from .metadata import OutputMetadata, architecture_problems, merge_metadata
-from .options import MOST_THREADS
 from .recipe import Recipe
 from .rules import deciding_rules, idle_rule_problems
 from .specs import DType, FileStamp, Header, StoredTensor
@@ -26,10 +25,12 @@ from .text_tokens import text_tokens
 from .xtts import MODEL_FILES, TRAINER_PREFIX, generation, has_dvae
 
 # Tensors are read, merged and written in pieces of so many elements at most, few enough for a processor's cache. What
-# one thread holds of them stays within so many bytes: pieces shrink for wide types, and for many sources where a method
-# wants all at once.
-PIECE_ELEMENTS = 1 << 16
-LANE_BYTES = 1536 << 10
+# all threads together hold of them stays within so many bytes: pieces shrink for wide types, for many threads, and for
+# many sources where a method wants all at once.
+PIECE_ELEMENTS = 1 << 17
+PIECES_BYTES = 4 << 20
+# Pieces are whole multiples of so many elements, and that at least.
+_PIECE_UNIT = 1 << 10
 # How much of tensors that are held whole may be held at once, unless a single one needs more.
 HELD_BYTES = 16 << 20
 
@@ -205,10 +206,12 @@ def _carrier(recipe: Recipe, headers: Sequence[Header]) -> int | None:
     return max(having, key=lambda index: has_dvae(headers[index]), default=None)  # the first of equals
 
 
-def piece_elements(step: Step) -> int:
-    """How many elements of a tensor are read, merged and written at once: the same on every machine."""
-    fitting = LANE_BYTES // _bytes_per_element(step)
-    return min(PIECE_ELEMENTS, 1 << max(fitting.bit_length() - 1, 0))
+def piece_elements(step: Step, threads: int) -> int:
+    """How many elements of a tensor are read, merged and written at once by each of so many threads."""
+    # Blocks of several sizes, of float64 and float32: the C library keeps as much again, in the gaps between them.
+    available = PIECES_BYTES // threads // (2 if len(step.inputs) > 2 else 1)
+    units = available // _bytes_per_element(step) // _PIECE_UNIT
+    return min(PIECE_ELEMENTS, max(units, 1) * _PIECE_UNIT)
 
 
 def held_bytes(step: Step) -> int:
@@ -220,12 +223,14 @@ def held_bytes(step: Step) -> int:
 
 
 def _bytes_per_element(step: Step) -> int:
-    """What an element takes on its way: as read, as computed with where that is another type, as written; and three
-    of the computed type for what the method makes, or two of float64 where more than two sources are summed in it.
+    """What an element takes on its way: as read, as computed with where that is another type, as written where that is
+    one; and two of the computed type for what the method makes, or of float64 where more than two sources are summed
+    in it.
     """
     inputs = sorted((_input_bytes(tensor, step.compute) for tensor in step.inputs), reverse=True)
-    made = max(3 * step.compute.itemsize, 2 * DType.FLOAT64.itemsize if len(inputs) > 2 else 0)
-    return sum(inputs[:2] if takes_one_by_one(step) else inputs) + step.spec.dtype.itemsize + made
+    made = 2 * (DType.FLOAT64 if len(inputs) > 2 else step.compute).itemsize
+    written = step.spec.dtype.itemsize if step.spec.dtype != step.compute else 0
+    return sum(inputs[:2] if takes_one_by_one(step) else inputs) + made + written
 
 
 def _input_bytes(tensor: StoredTensor, compute: DType) -> int:
@@ -236,9 +241,7 @@ def _memory(steps: Sequence[Step], headers: Sequence[Header]) -> int:
     """Peak resident bytes: what importing takes, pieces for each thread, and tensors that are held whole."""
     held = max(map(held_bytes, steps), default=0)
     tensors = sum(len(header.tensors) + len(header.training_only) for header in headers) + len(steps)
-    return (
-        _IMPORT_BYTES + MOST_THREADS * LANE_BYTES + max(held, HELD_BYTES if held else 0) + tensors * _BYTES_PER_TENSOR
-    )
+    return _IMPORT_BYTES + PIECES_BYTES + max(held, HELD_BYTES if held else 0) + tensors * _BYTES_PER_TENSOR
 
 
 def _disk(steps: Sequence[Step], metadata: OutputMetadata, companions: Sequence[Companion]) -> int:

@@ -54,10 +54,35 @@ def test_equal_tensors_give_that_tensor_bit_for_bit() -> None:
     assert_same_bits(linear([row.clone(), row.clone(), row.clone()], [0.3, 0.3, 0.4]), row)
 
 
-def test_a_negative_zero_in_all_may_come_out_as_zero() -> None:
-    """Only as one element among others: where all of a piece is equal, the executor takes it as it is."""
-    found = linear(tensors_of([[-0.0, 1.0], [-0.0, 2.0]]), [0.6, 0.4])
-    assert found[0] == 0
+@pytest.mark.parametrize(
+    "weights", [[0.5, 0.5], [0.6, 0.4], [1.4, -0.4], [0.3, 0.3, 0.4], [0.7, 0.6, -0.3], [0.1] * 10]
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_equal_elements_among_others_stay_bit_for_bit(weights: list[float], dtype: torch.dtype) -> None:
+    tensors = [torch.tensor([-0.0, 0.0, 0.1, float(index)], dtype=dtype) for index in range(len(weights))]
+    assert_same_bits(linear(tensors, weights)[:3], tensors[0][:3])
+
+
+def test_zeros_of_both_signs_give_zero() -> None:
+    for rows in ([[-0.0], [0.0]], [[-0.0], [0.0], [-0.0]]):
+        assert linear(tensors_of(rows), [1 / len(rows)] * len(rows)).tolist() == [0.0]
+
+
+@given(mixtures(st.just(2)))
+def test_the_order_of_two_does_not_matter(mixture: tuple[list[list[float]], list[float]]) -> None:
+    rows, weights = mixture
+    for shares in (weights, [0.5, 0.5]):
+        assert_same_bits(linear(tensors_of(rows[::-1]), shares[::-1]), linear(tensors_of(rows), shares))
+
+
+@pytest.mark.parametrize("weights", [[1 / 3] * 3, [0.4, 0.4, 0.2], [0.1] * 10, [0.15, 0.35, 0.35, 0.15]])
+def test_the_order_of_more_is_worth_one_unit_at_most(weights: list[float]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    tensors = [torch.randn(100_000, generator=generator) for _ in weights]
+    order = torch.randperm(len(weights), generator=generator).tolist()
+    found = linear(tensors, weights)
+    other = linear([tensors[index] for index in order], [weights[index] for index in order])
+    assert int((found.view(torch.int32) - other.view(torch.int32)).abs().max()) <= 1
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

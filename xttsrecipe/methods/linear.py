@@ -22,10 +22,11 @@ def linear(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
 
     At most two of the tensors are needed at once, the first and one other.
 
-    Where weights sum to 1, elements that are equal in all tensors come out as they are (−0.0 as 0.0; float32 of three
-    and more as long as Σ|wᵢ| < 2²⁰), and float32 is exact to within 4 · 2⁻²⁴ · Σ|wᵢxᵢ|. The result does not depend on
-    the processor: no operation's rounding is left to a fused instruction. Each element depends on the same element of
-    the tensors only. The tensors stay as they are.
+    Where weights sum to 1, elements that are equal in all tensors come out as they are, −0.0 too (float32 of three and
+    more as long as Σ|wᵢ| < 2²⁰), and float32 is exact to within 4 · 2⁻²⁴ · Σ|wᵢxᵢ|. The result does not depend on the
+    processor: no operation's rounding is left to a fused instruction. Each element depends on the same element of the
+    tensors only. Nor does it depend on the order of two; that of more float32 is worth one unit in the last place, or
+    what float64 leaves where terms cancel out. The tensors stay as they are.
     """
     several_singles = len(tensors) > 2 and tensors[0].element_size() == 4
     result = _accumulated(tensors, weights) if several_singles else _anchored(tensors, weights)
@@ -37,18 +38,22 @@ def linear(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
 
 
 def _anchored(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-    """xₕ + Σ wᵢ(xᵢ − xₕ) with h the heaviest (the first of equals); weights that do not sum to 1 scale xₕ by their sum.
+    """xₕ + Σ wᵢ(xᵢ − xₕ) with h the heaviest; weights that do not sum to 1 scale xₕ by their sum. Of two that weigh the
+    same, w(x₁ + x₂).
 
     In the tensors' own type: good for two, as xₕ is at most twice its share. Where no result overflows, nothing on the
     way did.
     """
-    heaviest = _heaviest(weights)
+    if len(tensors) == 2 and weights[0] == weights[1]:
+        return (tensors[0] + tensors[1]).mul_(weights[0])
+    heaviest = _heaviest(weights)[0]
     anchor = tensors[heaviest] if len(tensors) <= 2 else tensors[heaviest].clone()
     change: Tensor | None = None
     for index, weight in enumerate(weights):
         if index == heaviest:
             continue
-        part = (tensors[index] - anchor).mul_(weight)
+        # A negative factor makes −0.0 of no difference: what 0.0 and −0.0 can both be added to, and stay.
+        part = (anchor - tensors[index]).mul_(-weight) if weight > 0 else (tensors[index] - anchor).mul_(weight)
         change = part if change is None else change.add_(part)
     total = math.fsum(weights)
     scaled = anchor if _is_one(total) else anchor * total
@@ -58,18 +63,32 @@ def _anchored(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
 def _accumulated(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     """Σ wᵢxᵢ of float32 tensors in float64, rounded once.
 
-    Weights are rounded to 29 bits, so that their products with float32 are exact and it does not matter whether a
-    processor fuses multiplication and addition. What is then missing from their sum goes to the heaviest.
+    Weights are cut to 29 bits, so that their products with float32 are exact and it does not matter whether a processor
+    fuses multiplication and addition. What is then missing from their sum is added to the heaviest.
     """
-    heaviest = _heaviest(weights)
     exact, missing = _exact_weights(tuple(weights))
-    result: Tensor | None = None
-    for index, (tensor, weight) in enumerate(zip(tensors, exact, strict=True)):
-        result = tensor.double().mul_(weight) if result is None else result.add_(tensor, alpha=weight)
-        if index == heaviest and missing:
-            result.add_(tensor, alpha=missing)
-    assert result is not None
+    heaviest = _heaviest(weights)
+    wide = tensors[0].double()
+    result = wide * exact[0]
+    for index, weight in enumerate(exact):
+        if index > 0:
+            result.add_(wide.copy_(tensors[index]), alpha=weight)
+        if missing and index in heaviest:
+            result.add_(wide, alpha=missing)
+    del wide  # tensors may be held whole: what is not needed any more makes room for the result
+    if min(weights) < 0:  # which make 0.0 of −0.0
+        result.masked_fill_(_all_negative_zero(tensors), -0.0)
     return result.to(tensors[0].dtype)
+
+
+def _all_negative_zero(tensors: Sequence[Tensor]) -> Tensor:
+    """Where all tensors have −0.0."""
+    found: Tensor | None = None
+    for tensor in tensors:
+        zero = (tensor == 0).logical_and_(tensor.signbit())
+        found = zero if found is None else found.logical_and_(zero)
+    assert found is not None
+    return found
 
 
 def _literal(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
@@ -90,9 +109,10 @@ def _literal(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     return first.where(same, narrow) if _is_one(math.fsum(weights)) else narrow
 
 
-def _heaviest(weights: Sequence[float]) -> int:
-    """The first of those that count most, with whatever sign."""
-    return max(range(len(weights)), key=lambda index: abs(weights[index]))
+def _heaviest(weights: Sequence[float]) -> list[int]:
+    """Those that count most, with whatever sign."""
+    most = max(map(abs, weights))
+    return [index for index, weight in enumerate(weights) if abs(weight) == most]
 
 
 def _is_one(total: float) -> bool:
@@ -101,13 +121,14 @@ def _is_one(total: float) -> bool:
 
 @functools.lru_cache(maxsize=64)
 def _exact_weights(weights: tuple[float, ...]) -> tuple[tuple[float, ...], float]:
-    """The weights with 29 bits each, and what their sum then lacks, with as many."""
-    rounded = tuple(map(_rounded, weights))
+    """The weights with 29 bits each, and with as many what their sum then lacks, for each of the heaviest."""
+    cut = tuple(map(_cut, weights))
     total = math.fsum(weights)
-    return rounded, _rounded(math.fsum([1.0 if _is_one(total) else total, *(-weight for weight in rounded)]))
+    lacking = math.fsum([1.0 if _is_one(total) else total, *(-weight for weight in cut)])
+    return cut, _cut(lacking / len(_heaviest(weights)))
 
 
-def _rounded(weight: float) -> float:
-    """The nearest number of 29 significant bits."""
+def _cut(weight: float) -> float:
+    """The first 29 significant bits of a number: never more than it is, so that what is lacking is not negative."""
     mantissa, exponent = math.frexp(weight)
-    return math.ldexp(round(math.ldexp(mantissa, _EXACT_BITS)), exponent - _EXACT_BITS)
+    return math.ldexp(math.trunc(math.ldexp(mantissa, _EXACT_BITS)), exponent - _EXACT_BITS)

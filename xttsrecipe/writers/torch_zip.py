@@ -9,6 +9,7 @@ and 4.3.12).
 from __future__ import annotations
 
 import bisect
+import mmap
 import os
 import struct
 import zipfile
@@ -25,7 +26,7 @@ except ImportError:  # there is none for this machine
 from ..checkpoints import torch_zip
 from ..metadata import OutputMetadata
 from ..positional import read_at, start_writeback, write_at
-from ..specs import TensorSpec
+from ..specs import DType, TensorSpec
 from ..torch_dtypes import torch_dtype
 
 _CENTRAL_ENTRY = struct.Struct("<4s6H3L5H2L")
@@ -106,8 +107,21 @@ class TorchZipWriter:
 
 
 def _skeleton(tensors: Mapping[str, TensorSpec], metadata: OutputMetadata) -> dict[str, Any]:
-    """What torch.save is given. Empty tensors: memory that is never touched is never resident."""
-    model = {name: torch.empty(spec.shape, dtype=torch_dtype(spec.dtype)) for name, spec in tensors.items()}
+    """What torch.save is given. Each tensor has a storage of its own, which becomes a record of its own; but those of
+    one type lie in the same memory, which is never touched and so never resident.
+    """
+    largest: dict[DType, int] = {}
+    for spec in tensors.values():
+        largest[spec.dtype] = max(spec.nbytes, largest.get(spec.dtype, 1))
+    memory = {dtype: mmap.mmap(-1, nbytes) for dtype, nbytes in largest.items()}
+    model = {name: _tensor(spec, memory[spec.dtype]) for name, spec in tensors.items()}
     entries = dict(metadata.entries)
     config = {"config": entries.pop("config")} if "config" in entries else {}
     return {**config, "model": model, **entries}
+
+
+def _tensor(spec: TensorSpec, memory: mmap.mmap) -> torch.Tensor:
+    dtype = torch_dtype(spec.dtype)
+    if spec.nbytes == 0:
+        return torch.empty(spec.shape, dtype=dtype, device="cpu")
+    return torch.frombuffer(memory, dtype=torch.uint8, count=spec.nbytes).view(dtype).view(spec.shape)
