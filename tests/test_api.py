@@ -10,6 +10,8 @@ from safetensors import safe_open
 
 import xttsrecipe
 from tests.builders import save, trainer_state, write_recipe, xtts_state
+from tests.commands import PROJECT
+from tests.commands import xttsrecipe as command
 from tests.merging import (
     assert_same_bits,
     assert_weighted_sum,
@@ -166,6 +168,14 @@ def test_everything_but_run_works_without_torch(folder: Path) -> None:
     )
     said = subprocess.run([sys.executable, "-c", script, str(folder)], capture_output=True, text=True, check=True)
     assert "a run needs torch, which is not installed" in said.stdout
+    assert not (folder / "merged/news_audiobook.pth").exists()
+
+
+def test_a_torch_that_is_broken_is_told_from_a_bug(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ImportError('libtorch_cpu.so: no such file')", encoding="utf-8")
+    done = command("run", folder / "recipe.yaml", PYTHONPATH=f"{tmp_path}:{PROJECT}")
+    assert done.code == 1
+    assert "torch cannot be loaded: libtorch_cpu.so: no such file\n  help: see whether python -c" in done.err
     assert not (folder / "merged/news_audiobook.pth").exists()
 
 

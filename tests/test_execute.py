@@ -34,8 +34,10 @@ from tests.voices import write_vocabulary
 from xttsrecipe.api import load_recipe, make_plan, run
 from xttsrecipe.errors import CheckpointError, OutputError, XttsRecipeError
 from xttsrecipe.execute import execute
+from xttsrecipe.lanes import Lane
 from xttsrecipe.options import RunOptions
 from xttsrecipe.plan import PIECE_ELEMENTS, Plan
+from xttsrecipe.report.problems import problem_text
 from xttsrecipe.source_files import SourceFile
 from xttsrecipe.specs import DType
 from xttsrecipe.summary import NonFinite
@@ -856,7 +858,7 @@ def test_progress_is_told_every_few_megabytes(tmp_path: Path, monkeypatch: pytes
     assert told == [4 * CHUNK, 4 * CHUNK, 12, 12]
 
 
-@pytest.mark.parametrize("device", ["cuda:99", "meta", "gpu", "cpu:x", ""])
+@pytest.mark.parametrize("device", ["cuda:99", "meta", "gpu", "cpu:x", "", "hpu", "privateuseone"])
 def test_a_device_that_is_not_there_is_refused(device: str, tmp_path: Path) -> None:
     plan = plan_of(tmp_path, [{"x": torch.ones(3)}] * 2)
     before = folder_bytes(tmp_path)
@@ -865,8 +867,12 @@ def test_a_device_that_is_not_there_is_refused(device: str, tmp_path: Path) -> N
     assert folder_bytes(tmp_path) == before
 
 
-@pytest.mark.parametrize(("wanted", "value"), [("float16", 70_000.0), ("bfloat16", 3.4e38)])
-def test_values_too_large_for_the_outputs_type_are_refused(wanted: str, value: float, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("wanted", "value", "wider"), [("float16", 70_000.0, "bfloat16 or float32"), ("bfloat16", 3.4e38, "float32")]
+)
+def test_values_too_large_for_the_outputs_type_are_refused(
+    wanted: str, value: float, wider: str, tmp_path: Path
+) -> None:
     run(plan_of(tmp_path, [{"old": torch.ones(2)}]))
     large = torch.tensor([1.0, value, -value])
     states: list[State] = [
@@ -880,15 +886,66 @@ def test_values_too_large_for_the_outputs_type_are_refused(wanted: str, value: f
     (problem,) = caught.value.problems
     assert problem.what == f"2 tensors have values that are too large for {wanted}"
     assert problem.details == ("x: 2 of its values", "z: 1 of its values")
-    assert "--allow-overflow" in (problem.hint or "")
+    assert f"{wider}), or run again with --allow-overflow" in (problem.hint or "")
     assert folder_bytes(tmp_path) == before
 
 
 def test_a_mean_too_large_for_its_own_type_is_refused_too(tmp_path: Path) -> None:
     """Weights beyond 1 reach farther than the sources."""
     plan = plan_of(tmp_path, [{"x": torch.tensor([3e38])}, {"x": torch.tensor([-3e38])}], weights=[1.5, -0.5])
-    with pytest.raises(OutputError, match="1 tensor has values that are too large for float32"):
+    with pytest.raises(OutputError, match="1 tensor has values that are too large for float32") as caught:
         run(plan)
+    assert caught.value.problems[0].hint == "run again with --allow-overflow to have them infinite"
+
+
+def test_all_tensors_that_overflow_are_named(tmp_path: Path) -> None:
+    plan = plan_of(tmp_path, [{f"x{number}": torch.tensor([1e5]) for number in range(20)}] * 2, dtype="float16")
+    with pytest.raises(OutputError) as caught:
+        run(plan)
+    shown = problem_text(caught.value.problems[0])
+    assert all(f"    x{number}: 1 of its values\n" in shown for number in range(20))
+
+
+def test_a_system_that_gives_no_threads_is_an_error_and_no_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = plan_of(tmp_path, [{"x": torch.ones(2)}] * 2)
+    before = folder_bytes(tmp_path)
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "lane 2":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(XttsRecipeError, match="the system gives no more threads"):
+        execute(plan, options=RunOptions(threads=4))
+    assert folder_bytes(tmp_path) == before
+
+
+def test_a_lack_of_memory_is_told_from_a_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch's own error, for a tensor that no machine can hold."""
+    plan = plan_of(tmp_path, [{"x": torch.ones(2)}] * 2)
+    before = folder_bytes(tmp_path)
+    monkeypatch.setattr(Lane, "pieces", lambda *_: torch.empty(1 << 60, dtype=torch.uint8))
+    with pytest.raises(MemoryError):
+        execute(plan)
+    assert folder_bytes(tmp_path) == before
+
+
+def test_runs_side_by_side_leave_torch_its_threads(tmp_path: Path) -> None:
+    threads = torch.get_num_threads()
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    plans = [plan_of(folder, [{"x": torch.ones(2)}] * 2) for folder in folders]
+    inside = threading.Barrier(2)
+    runs = [threading.Thread(target=execute, args=(plan, lambda _: inside.wait(30))) for plan in plans]
+    for one in runs:
+        one.start()
+    for one in runs:
+        one.join()
+    assert torch.get_num_threads() == threads
+    assert all(plan.recipe.output.path.exists() for plan in plans)
 
 
 def test_overflow_that_is_allowed_is_infinite_and_told(tmp_path: Path) -> None:

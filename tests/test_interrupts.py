@@ -10,7 +10,7 @@ from tests.commands import environment
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
 
 SEND = "import os, signal, sys; send = lambda name: os.kill(os.getpid(), getattr(signal, name))\n"
-HEED = SEND + "from xttsrecipe import interrupts; interrupts.leave_at_once()\n"
+HEED = SEND + "from xttsrecipe import interrupts; interrupts.heed()\n"
 NAMES = ["SIGINT", "SIGTERM", "SIGHUP"]
 
 

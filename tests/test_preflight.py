@@ -151,6 +151,15 @@ def enormous(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Plan:
     return make_plan(recipe_of(tmp_path, {"a": str(source)}, output="deep/er/out.pth"))
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+@pytest.mark.parametrize("force", [False, True])
+def test_a_pipe_is_no_output(force: bool, plan: Plan, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "out.pth")
+    with pytest.raises(OutputError, match="is a device or a pipe: it is not replaced, not even with --force"):
+        run(plan, force)
+    assert (tmp_path / "out.pth").is_fifo()
+
+
 @pytest.mark.parametrize("force", [False, True])
 def test_too_little_disk_is_refused_before_anything_is_written(force: bool, enormous: Plan, tmp_path: Path) -> None:
     assert refusal(tmp_path, enormous, force) == "does not fit on the disk"

@@ -7,7 +7,7 @@ from . import interrupts
 
 def main() -> None:
     """Runs a verb and exits."""
-    interrupts.leave_at_once()  # reading all that the command line needs takes a moment in which Ctrl-C may come
+    interrupts.heed()  # reading all that the command line needs takes a moment in which Ctrl-C may come
     from . import cli
 
     cli.main()

@@ -93,14 +93,22 @@ def run(
 
 def execute_plan(plan: Plan, on_bytes: Callable[[int], None], options: RunOptions | None = None) -> Summary:
     """``run`` for a plan that the preflight check has given."""
+    import_torch()
+    from .execute import execute
+
+    return execute(plan, on_bytes, options)
+
+
+def import_torch() -> None:
+    """Import what a run needs beyond the rest, which takes a second or two. Raises XttsRecipeError where it cannot."""
     if "torch" not in sys.modules:
         gc.collect()  # what reading the headers left behind, before torch takes its memory beside it
-    # Not at the top: importing torch takes a second or two, and only a run needs it.
     try:
-        from .execute import execute
+        from . import execute  # noqa: F401
     except ModuleNotFoundError as error:
         raise XttsRecipeError(
             Problem(f"a run needs {error.name}, which is not installed", hint="pip install torch (or its CPU build)")
         ) from error
-
-    return execute(plan, on_bytes, options)
+    except (ImportError, OSError) as error:
+        hint = "see whether python -c 'import torch' works, and whether there is enough memory"
+        raise XttsRecipeError(Problem(f"torch cannot be loaded: {error}", hint=hint)) from error

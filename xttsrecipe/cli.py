@@ -126,6 +126,9 @@ def run(
     for warning in plan.warnings:
         say(f"warning: {printable(warning)}\n")
     plan = preflight.check(plan, force, _say_note)
+    interrupts.leave_at_once()  # an exception in the middle of it, torch may take for a reason to abort
+    api.import_torch()
+    interrupts.raise_once()
     with progress(plan.nbytes) as on_bytes:
         options = RunOptions(threads or default_threads(), device, check, allow_overflow)
         summary = api.execute_plan(plan, on_bytes, options)

@@ -47,8 +47,10 @@ class Problem:
     found: str | None = None
     expected: str | None = None
     hint: str | None = None
-    # Lines that list what is concerned (keys with both shapes, say); whoever prints them may cut a long list short.
+    # Lines that list what is concerned (keys with both shapes, say). Whoever prints them may cut a long list short, but
+    # where nothing else tells the rest.
     details: tuple[str, ...] = ()
+    all_details: bool = False
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}" if self.where else self.what

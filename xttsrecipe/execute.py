@@ -6,11 +6,12 @@ pieces of tensors for each thread, whatever the number and the size of the check
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from queue import SimpleQueue
 
@@ -34,6 +35,12 @@ from .writers import Writer, open_output, open_writer, writing
 # A thread tells how far it is whenever it has written so much of a tensor: each time costs the others a moment.
 _NEWS_BYTES = 8 << 20
 
+# What to do about values that are too large for a type, before the last resort.
+_MORE_RANGE = {
+    "float16": "write a type with more range (output.dtype: bfloat16 or float32), or ",
+    "bfloat16": "write a type with more range (output.dtype: float32), or ",
+}
+
 
 def execute(
     plan: Plan, on_bytes: Callable[[int], None] = lambda count: None, options: RunOptions | None = None
@@ -48,7 +55,7 @@ def execute(
     """
     options = options or RunOptions()
     output = plan.recipe.output.path
-    with ExitStack() as stack, _no_inner_threads:
+    with ExitStack() as stack, _no_inner_threads, _lack_of_memory():
         _check_device(options.device)
         sources = [stack.enter_context(SourceFile(header)) for header in plan.headers]
         with open_output(plan) as file:
@@ -119,10 +126,18 @@ def _stream(
     # Twice: an interrupt may come between the end of the inner block and the beginning of its wait.
     with crew, crew:
         for thread in threads:
-            thread.start()
+            _start(thread)
         _follow(news, len(threads), on_bytes)
     assert len(found) == len(plan.steps)
     return tuple(tensor for _, tensor in sorted(found.items()) if tensor)
+
+
+def _start(thread: threading.Thread) -> None:
+    try:
+        thread.start()
+    except RuntimeError as error:
+        hint = "run again with --threads 1, or where fewer programs are at work"
+        raise XttsRecipeError(Problem(f"the system gives no more threads: {error}", hint=hint)) from error
 
 
 def _follow(news: SimpleQueue[int | BaseException | None], running: int, on_bytes: Callable[[int], None]) -> None:
@@ -138,6 +153,17 @@ def _follow(news: SimpleQueue[int | BaseException | None], running: int, on_byte
             failure = failure or told
     if failure:
         raise failure
+
+
+@contextlib.contextmanager
+def _lack_of_memory() -> Iterator[None]:
+    """Raises MemoryError where torch has an error of its own for it."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "allocate memory" in str(error):
+            raise MemoryError from error
+        raise
 
 
 class _NoInnerThreads:
@@ -173,7 +199,7 @@ def _check_device(name: str) -> None:
         device = torch.device(name)
         torch.empty(0, device=device)
         reason = "nothing can be computed there" if device.type == "meta" else ""
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, ImportError) as error:
         reason = str(error).partition("\n")[0]
     if reason:
         hint = "leave --device out to compute on the processor"
@@ -190,8 +216,8 @@ def _refuse_overflow(plan: Plan, nonfinite: Iterable[NonFinite]) -> None:
         Problem(
             f"{count} values that are too large for {dtypes}",
             plan.recipe.output.where,
-            hint="write a type with more range (output.dtype: bfloat16 or float32), or run again with --allow-overflow "
-            "to have them infinite",
+            hint=f"{_MORE_RANGE.get(dtypes, '')}run again with --allow-overflow to have them infinite",
             details=tuple(f"{tensor.key}: {tensor.overflowed:,} of its values" for tensor in overflowed),
+            all_details=True,
         )
     )

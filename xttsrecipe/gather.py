@@ -18,7 +18,7 @@ def gather(tensor: StoredTensor, read: ReadAt) -> torch.Tensor:
 
     ``read(tensor, position, buffer)`` fills a buffer from ``position`` bytes after the tensor's first element.
     """
-    result = torch.empty(tensor.spec.shape, dtype=torch_dtype(tensor.spec.dtype))
+    result = torch.empty(tensor.spec.shape, dtype=torch_dtype(tensor.spec.dtype), device="cpu")
 
     def fill(part: torch.Tensor, strides: Sequence[int], start: int) -> None:
         """The part of the result whose first element lies ``start`` elements after the tensor's."""

@@ -10,22 +10,29 @@ from typing import NoReturn
 
 _EXIT_STATUS = 130
 
-# Those that this process heeds: not what a shell has it ignore, as under nohup, or in the background of a script.
+# Those that this process heeds: none in a program that only uses our functions, and not what a shell has it ignore, as
+# under nohup, or in the background of a script.
 _heeded: list[signal.Signals] = []
+
+
+def heed() -> None:
+    """Have this process heed them, and end at once: see ``leave_at_once``."""
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has two of them
+        if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
+            _heeded.append(number)
+    leave_at_once()
 
 
 def leave_at_once() -> None:
     """From now on they end the process with exit status 130: nothing has begun that would have to be tidied up."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        number = getattr(signal, name, None)  # Windows has two of them
-        if number is not None and signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
-            signal.signal(number, _leave)
-            _heeded.append(number)
+    for number in _heeded:
+        signal.signal(number, _leave)
 
 
 def raise_once() -> None:
     """From now on the first raises KeyboardInterrupt, and the others nothing: what the first has begun to tidy up they
-    must not break off. Only where ``leave_at_once`` was called, in the same process.
+    must not break off.
     """
     for number in _heeded:
         signal.signal(number, _raise)

@@ -83,7 +83,7 @@ class _Buffers:
         if tensor.numel() != count or tensor.dtype != torch_dtype(dtype):
             nbytes = count * dtype.itemsize
             if memory.numel() < nbytes:
-                memory = torch.empty(nbytes, dtype=torch.uint8)
+                memory = torch.empty(nbytes, dtype=torch.uint8, device="cpu")
             tensor = memory[:nbytes].view(torch_dtype(dtype))
             data = _bytes_of(tensor)
             self._kept[use, slot] = (memory, tensor, data)
@@ -204,7 +204,7 @@ def _with_shared(result: torch.Tensor, pieces: Sequence[torch.Tensor]) -> torch.
         return torch.view_as_complex(real)
     bits = _BITS[result.element_size()]
     first = pieces[0]
-    same = torch.ones(result.shape, dtype=torch.bool)
+    same = torch.ones(result.shape, dtype=torch.bool, device="cpu")
     for index in range(1, len(pieces)):
         same &= pieces[index].view(bits) == first.view(bits)
     return first.where(same, result)

@@ -122,6 +122,11 @@ def _file_refusals(plan: Plan, force: bool) -> Iterator[Problem]:
             yield _refused(path, "is a directory", expected=expected, hint=hint)
             return
     existing = _exists(output)
+    for path in (output, *beside):
+        if _exists(path) and not path.is_file():
+            hint = "choose another output.path, or another place with -o"
+            yield _refused(path, "is a device or a pipe: it is not replaced, not even with --force", hint=hint)
+            return
     if force:
         return
     made = provenance_of(output)

@@ -47,6 +47,9 @@ def verb(app: typer.Typer, function: Callable[P, None]) -> Callable[P, None]:
         except KeyboardInterrupt:
             say("interrupted; an output is as it was or, where the run was about to end, the new one\n")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
+        except MemoryError:
+            say("there is not enough memory; xttsrecipe plan says how much a run needs\n")
+            raise typer.Exit(ExitCode.NO) from None
         except BrokenPipeError:  # the reader of our results has seen enough
             discard(sys.stdout.fileno())
             raise typer.Exit(ExitCode.OK) from None

@@ -28,6 +28,7 @@ PROBLEMS = {
     ),
     "details": Problem("2 tensors are missing in news", Location("recipe.yaml", 2), details=("gpt.a", "gpt.b")),
     "many_details": Problem("99 tensors are missing", hint="see above", details=tuple(f"gpt.{n}" for n in range(99))),
+    "all_details": Problem("13 tensors", details=tuple(f"gpt.{n}" for n in range(13)), all_details=True),
     "as_many_details_as_fit": Problem("12 tensors are missing", details=tuple(f"gpt.{n}" for n in range(12))),
 }
 

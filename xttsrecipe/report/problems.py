@@ -26,9 +26,10 @@ def problem_text(problem: Problem) -> str:
     lines = [f"{printable(str(problem.where))}: {what}" if problem.where else what]
     if problem.where:
         lines += _excerpt(problem.where)
-    lines += [f"    {_shown(detail)}" for detail in problem.details[:_MAX_DETAILS]]
-    if len(problem.details) > _MAX_DETAILS:
-        lines.append(f"    … and {len(problem.details) - _MAX_DETAILS} more")
+    count = len(problem.details) if problem.all_details else _MAX_DETAILS
+    lines += [f"    {_shown(detail)}" for detail in problem.details[:count]]
+    if len(problem.details) > count:
+        lines.append(f"    … and {len(problem.details) - count} more")
     for label, text in (("found", problem.found), ("expected", problem.expected), ("help", problem.hint)):
         if text:
             lines.append(f"  {label}: {_shown(text)}")

@@ -26,7 +26,7 @@ def nonfinite_text(summary: Summary) -> str:
     verb = "holds" if len(summary.nonfinite) == 1 else "hold"
     what = f"warning: {counted(len(summary.nonfinite), 'tensor')} {verb} values that are NaN or infinite"
     details = tuple(f"{tensor.key}: {', '.join(_origins(tensor))}" for tensor in summary.nonfinite)
-    return problem_text(Problem(what, details=details))
+    return problem_text(Problem(what, details=details, all_details=True))
 
 
 def _origins(tensor: NonFinite) -> Iterator[str]:

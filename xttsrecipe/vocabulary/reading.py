@@ -234,5 +234,5 @@ def _count(things: Sequence[Any], noun: str) -> str:
     return f"{len(things):,} {noun}{'s' * (len(things) != 1)}"
 
 
-def _refused(path: Path, what: str, *, details: Iterable[str] = (), **more: str | None) -> CheckpointError:
+def _refused(path: Path, what: str, *, details: Iterable[str] = (), **more: Any) -> CheckpointError:
     return CheckpointError(Problem(what, Location(str(path)), details=tuple(details), **more))
