@@ -51,9 +51,9 @@ class Plan:
     """What a run will do. ``layout``: release, trainer, shrunk, or plain where the sources are not XTTS.
 
     ``companions``: files written with the model. ``vocabulary``: what the rows of the output mean, where that is known.
-    ``memory``: peak resident bytes, estimated from above; ``disk``: bytes of the output, likewise. ``notes``: what a
-    reader should know though it is no error; ``warnings``: what everyone should, also who only runs it. ``replaced``:
-    what lay in the output's place when it was found that it may be replaced; None before that was asked.
+    ``notes``: what a reader should know though it is no error; ``warnings``: what everyone should, also who only runs
+    it. ``replaced``: what lay in the output's place when it was found that it may be replaced; None before that was
+    asked.
     """
 
     recipe: Recipe
@@ -63,8 +63,6 @@ class Plan:
     layout: str
     companions: tuple[Companion, ...]
     vocabulary: OutputVocabulary | None
-    memory: int
-    disk: int
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
     replaced: Mapping[Path, FileStamp] | None = None
@@ -89,6 +87,23 @@ class Plan:
     def nbytes(self) -> int:
         """Bytes of tensor data in the output."""
         return sum(step.spec.nbytes for step in self.steps)
+
+    @property
+    def memory(self) -> int:
+        """Peak resident bytes, estimated from above: what importing takes, pieces, and tensors that are held whole."""
+        held = max(map(held_bytes, self.steps), default=0)
+        tensors = sum(len(header.tensors) + len(header.training_only) for header in self.headers) + len(self.steps)
+        return _IMPORT_BYTES + PIECES_BYTES + max(held, HELD_BYTES if held else 0) + tensors * _BYTES_PER_TENSOR
+
+    @property
+    def disk(self) -> int:
+        """Bytes of the output, estimated from above: tensors, what the container adds to each, metadata as text or
+        pickled, and the files beside the model.
+        """
+        names = sum(len(step.name.encode("utf-8", "surrogatepass")) for step in self.steps)
+        entries = sum(len(text.encode("utf-8", "surrogatepass")) for text in self.metadata.as_text().values())
+        container = _CONTAINER_BYTES_PER_TENSOR * len(self.steps) + 6 * names + 4 * entries + (1 << 16)
+        return container + self.nbytes + sum(companion.nbytes for companion in self.companions)
 
 
 def make_plan(recipe: Recipe, headers: Sequence[Header]) -> Plan:
@@ -130,8 +145,6 @@ def make_plan(recipe: Recipe, headers: Sequence[Header]) -> Plan:
         layout=layout,
         companions=companions,
         vocabulary=vocabulary,
-        memory=_memory(steps, headers),
-        disk=_disk(steps, metadata, companions),
         notes=(*metadata.notes, *_notes(recipe, headers, layout)),
         warnings=(*metadata.warnings, *warnings),
     )
@@ -235,24 +248,6 @@ def _bytes_per_element(step: Step) -> int:
 
 def _input_bytes(tensor: StoredTensor, compute: DType) -> int:
     return tensor.spec.dtype.itemsize + (compute.itemsize if tensor.spec.dtype != compute else 0)
-
-
-def _memory(steps: Sequence[Step], headers: Sequence[Header]) -> int:
-    """Peak resident bytes: what importing takes, pieces for each thread, and tensors that are held whole."""
-    held = max(map(held_bytes, steps), default=0)
-    tensors = sum(len(header.tensors) + len(header.training_only) for header in headers) + len(steps)
-    return _IMPORT_BYTES + PIECES_BYTES + max(held, HELD_BYTES if held else 0) + tensors * _BYTES_PER_TENSOR
-
-
-def _disk(steps: Sequence[Step], metadata: OutputMetadata, companions: Sequence[Companion]) -> int:
-    """Bytes of the output, from above: tensors, what the container adds to each, metadata as text or pickled, and the
-    files beside the model.
-    """
-    names = sum(len(step.name.encode("utf-8", "surrogatepass")) for step in steps)
-    entries = sum(len(text.encode("utf-8", "surrogatepass")) for text in metadata.as_text().values())
-    container = _CONTAINER_BYTES_PER_TENSOR * len(steps) + 6 * names + 4 * entries + (1 << 16)
-    beside = sum(companion.nbytes for companion in companions)
-    return container + sum(step.spec.nbytes for step in steps) + beside
 
 
 def _gathered(tensor: StoredTensor) -> int:

@@ -155,10 +155,12 @@ class StepBuilder:
         weights: tuple[float, ...], shape: tuple[int, ...], segments: tuple[Segment, ...],
     ) -> Step:  # fmt: skip
         dtype = widest([tensor.spec.dtype for tensor in inputs])
+        wanted = _output_dtype(dtype, self._recipe.output.dtype)
+        first = inputs[0].spec
         return Step(
             key=key,
             name=self._prefix + key,
-            spec=TensorSpec(shape, _output_dtype(dtype, self._recipe.output.dtype)),
+            spec=first if (first.shape, first.dtype) == (shape, wanted) else TensorSpec(shape, wanted),
             rule=rule.pattern if rule else None,
             method=method,
             sources=sources,
