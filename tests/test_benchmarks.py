@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -99,6 +100,14 @@ def test_the_floor_writes_a_new_file(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"\1" * 10)
     with pytest.raises(FileExistsError):
         move(str(tmp_path / "a"), [str(tmp_path / "a")], False)
+
+
+def test_the_floor_needs_no_calls_that_only_some_systems_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(b"\1" * 3_000_000)
+    for name in ("preadv", "pwrite", "pread", "pwritev"):
+        monkeypatch.delattr(os, name, raising=False)
+    move(str(tmp_path / "out"), [str(tmp_path / "a")], False)
+    assert (tmp_path / "out").read_bytes() == (tmp_path / "a").read_bytes()
 
 
 # Bars.
