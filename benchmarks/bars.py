@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from .cases import FLOOR, FLOOR_FSYNC, MERGEKIT, NAIVE, OURS, SD_MECHA, TORCH
+from . import cases
+from .cases import FLOOR, FLOOR_FSYNC, NAIVE, OURS, SPEED, TORCH
 from .measure import Result
+from .rivals import MERGEKIT, SD_MECHA
 
 Results = Mapping[str, Mapping[str, Result]]
 
 MB = 1e6
 
-# Speed, by the number of inputs.
-COUNTS = (2, 4, 8)
 # Memory over that of importing torch: for whatever is merged in pieces.
-STREAMED = ("release-2", "release-8", "half-2", "half-8", "trainer", "from")
+STREAMED = (SPEED[2], SPEED[8], *cases.HALVES.values(), cases.WITH_TRAINER, cases.TAKEN)
 STREAMED_BYTES = 32e6
 # And for methods that need tensors whole: so many times the largest.
-WHOLE = ("whole-2", "whole-8")
+WHOLE = tuple(cases.WHOLE.values())
 WHOLE_TENSORS = 8
 # How many times faster than others on two inputs.
 FASTER = {NAIVE: 4.0, MERGEKIT: 7.0, SD_MECHA: 7.0}
 # Seconds of the whole process.
-INSTANT = {"plan": 0.5, "validate": 1.5, "validate-absent": 1.5}
+INSTANT = {cases.PLAN: 0.5, cases.VALIDATE: 1.5, cases.VALIDATE_ABSENT: 1.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +49,9 @@ def _bar(number: int, what: str, value: float, limit: float, unit: str = "") -> 
     return Bar(number, f"{what} = {shown}", value <= limit)
 
 
-def _loop(results: Results, count: int, contender: str) -> float | None:
-    """Median seconds that a contender spent on moving data, for so many release inputs."""
-    result = results.get(f"release-{count}", {}).get(contender)
+def _loop(results: Results, case: str, contender: str) -> float | None:
+    """Median seconds that a contender spent on moving data."""
+    result = results.get(case, {}).get(contender)
     return result.streaming.median if result and result.streaming else None
 
 
@@ -62,34 +62,35 @@ def _whole(results: Results, case: str, contender: str) -> float | None:
 
 
 def _streaming(results: Results) -> Iterator[Bar]:
-    for count in COUNTS:
-        ours, floor = _loop(results, count, OURS), _loop(results, count, FLOOR)
+    for count, case in SPEED.items():
+        ours, floor = _loop(results, case, OURS), _loop(results, case, FLOOR)
         if ours and floor:
             yield _bar(1, f"{count} inputs: streaming {ours:.2f} s / floor {floor:.2f} s", ours / floor, 1.0)
-    few, many = COUNTS[0], COUNTS[-1]
-    ends = [_loop(results, count, who) for who in (OURS, FLOOR) for count in (few, many)]
+    few, many = min(SPEED), max(SPEED)
+    ends = [_loop(results, SPEED[count], who) for who in (OURS, FLOOR) for count in (few, many)]
     if all(ends):
         ours, floor = ((last - first) / (many - few) for first, last in (ends[:2], ends[2:]))  # type: ignore[operator]
         yield _bar(1, f"{few} to {many} inputs: each further one takes the streaming", ours, floor, " s")
 
 
 def _whole_process(results: Results) -> Iterator[Bar]:
-    for count in COUNTS:
-        ours, floor = _whole(results, f"release-{count}", OURS), _loop(results, count, FLOOR)
-        torch = _whole(results, f"release-{count}", TORCH)
+    for count, case in SPEED.items():
+        ours, floor = _whole(results, case, OURS), _loop(results, case, FLOOR)
+        torch = _whole(results, case, TORCH)
         if ours and floor and torch:
             limit = torch + 0.2 + 1.3 * floor
             what = f"torch {torch:.2f} s + 0.2 s + 1.3 × floor {floor:.2f} s"
             yield Bar(2, f"{count} inputs: whole run {ours:.2f} s ≤ {what} = {limit:.2f} s", ours <= limit)
-            flushed = _loop(results, count, FLOOR_FSYNC)
+            flushed = _loop(results, case, FLOOR_FSYNC)
             if flushed:
                 limit = torch + 0.2 + 1.3 * flushed
                 what = f"with a floor that waits for the disk too, {flushed:.2f} s, the limit is {limit:.2f} s"
                 yield Bar(2, f"{count} inputs: {what}", None)
+    few = min(SPEED)
     for contender, times in FASTER.items():
-        ours, theirs = (_whole(results, f"release-{COUNTS[0]}", who) for who in (OURS, contender))
+        ours, theirs = (_whole(results, SPEED[few], who) for who in (OURS, contender))
         if ours and theirs:
-            what = f"{COUNTS[0]} inputs: {contender} {theirs:.2f} s / whole run {ours:.2f} s = {theirs / ours:.1f}"
+            what = f"{few} inputs: {contender} {theirs:.2f} s / whole run {ours:.2f} s = {theirs / ours:.1f}"
             yield Bar(2, f"{what} ≥ {times:.0f}", theirs / ours >= times)
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from .bars import COUNTS, INSTANT, MB, STREAMED, WHOLE, Bar, Results
-from .cases import FLOOR, FLOOR_FSYNC, MERGEKIT, NAIVE, NAIVE_MMAP, OURS, SD_MECHA, TORCH
+from .bars import INSTANT, MB, STREAMED, WHOLE, Bar, Results
+from .cases import FLOOR, FLOOR_FSYNC, NAIVE, NAIVE_MMAP, OURS, SPEED, TORCH
 from .measure import Result, Spread
+from .rivals import MERGEKIT, SD_MECHA, VERSIONS
 
 _DASH = "–"
 
@@ -18,8 +19,8 @@ _SPEED = {
     OURS: "**`xttsrecipe run`**",
     NAIVE: "naive script: `torch.load`, sum, `torch.save`",
     NAIVE_MMAP: "the same with `mmap=True`",
-    MERGEKIT: "mergekit-pytorch 0.1.4",
-    SD_MECHA: "sd-mecha 1.1.5",
+    MERGEKIT: f"mergekit-pytorch {VERSIONS[MERGEKIT]}",
+    SD_MECHA: f"{SD_MECHA} {VERSIONS[SD_MECHA]}",
 }
 
 
@@ -76,10 +77,10 @@ def bars_text(bars: Iterable[Bar]) -> str:
 def readme(results: Results, titles: Mapping[str, str], on: str, command: str, rounds: int) -> str:
     """What the README shows: speed by inputs, memory by what is merged, verbs that answer at once, and on what."""
     parts = []
-    counts = [count for count in COUNTS if f"release-{count}" in results]
-    if counts:
-        header = ("seconds / peak memory in MB", *(f"{count} inputs" for count in counts))
-        parts.append(table(header, _speed_rows(results, counts)))
+    speed = [case for case in SPEED.values() if case in results]
+    if speed:
+        header = ("seconds / peak memory in MB", *(titles[case] for case in speed))
+        parts.append(table(header, _speed_rows([results[case] for case in speed])))
     memory = [case for case in (*STREAMED, *WHOLE) if OURS in results.get(case, {}) and TORCH in results[case]]
     if memory:
         rows = [(titles[case], *_memory_cells(results[case])) for case in memory]
@@ -94,9 +95,9 @@ def readme(results: Results, titles: Mapping[str, str], on: str, command: str, r
     return "\n".join(parts)
 
 
-def _speed_rows(results: Results, counts: Sequence[int]) -> Iterator[Sequence[str]]:
+def _speed_rows(results: Sequence[Mapping[str, Result]]) -> Iterator[Sequence[str]]:
     for name, shown in _SPEED.items():
-        found = [results[f"release-{count}"].get(name) for count in counts]
+        found = [contenders.get(name) for contenders in results]
         if any(found) and name not in (FLOOR, FLOOR_FSYNC):
             yield (shown, *map(_whole_process, found))
         if any(found) and name == OURS:

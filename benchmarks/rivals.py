@@ -15,7 +15,8 @@ from .inputs import FLAT, RELEASE, InputsError, missing
 from .measure import PROJECT
 
 FOLDER = PROJECT / ".venv-rivals"
-VERSIONS = {"mergekit": "0.1.4", "sd-mecha": "1.1.5"}
+MERGEKIT, SD_MECHA = "mergekit", "sd-mecha"  # as they are called on PyPI
+VERSIONS = {MERGEKIT: "0.1.4", SD_MECHA: "1.1.5"}
 
 Weights = Mapping[Path, float]
 
@@ -44,7 +45,7 @@ def flatten(folder: Path, names: Sequence[str]) -> None:
     for name in missing(folder, names):
         release, unfinished = folder / RELEASE[FLAT.index(name)], folder / f"unfinished-{name}"
         try:
-            _run([python_of("sd-mecha"), script, release, unfinished], f"{name} cannot be made")
+            _run([python_of(SD_MECHA), script, release, unfinished], f"{name} cannot be made")
             unfinished.replace(folder / name)
         finally:
             unfinished.unlink(missing_ok=True)
@@ -61,13 +62,13 @@ def mergekit_config(weights: Weights) -> str:
 
 def mergekit_command(config: Path, output: Path) -> tuple[str | Path, ...]:
     """Merges into ``output``, a folder."""
-    return (python_of("mergekit").with_name("mergekit-pytorch"), "--quiet", config, output)
+    return (python_of(MERGEKIT).with_name("mergekit-pytorch"), "--quiet", config, output)
 
 
 def sd_mecha_command(weights: Weights, output: Path) -> tuple[str | Path, ...]:
     """Merges into ``output``, a .safetensors file."""
     script = Path(__file__).with_name("with_sd_mecha.py")
-    return (python_of("sd-mecha"), script, output, *(f"{path}={weight}" for path, weight in weights.items()))
+    return (python_of(SD_MECHA), script, output, *(f"{path}={weight}" for path, weight in weights.items()))
 
 
 def _run(command: Sequence[str | Path], failure: str) -> None:

@@ -14,12 +14,13 @@ import pytest
 import xttsrecipe
 from benchmarks.__main__ import Options, main, parse, prepared
 from benchmarks.bars import Bar, all_bars
-from benchmarks.cases import FLOOR, FLOOR_FSYNC, MERGEKIT, NAIVE, OURS, TORCH, Case, all_cases
+from benchmarks.cases import FLOOR, FLOOR_FSYNC, NAIVE, NAIVE_MMAP, OURS, TORCH, Case, all_cases
 from benchmarks.floor import move
 from benchmarks.inputs import FULL, HALF, QUICK, RELEASE, TRAINER, InputsError, check, check_space, nbytes
 from benchmarks.machine import machine
 from benchmarks.measure import MeasureError, Result, Sample, Spread, measure, settle
 from benchmarks.report import bars_text, everything, readme, spread, table
+from benchmarks.rivals import MERGEKIT, SD_MECHA
 from tests.merging import folder_bytes
 
 LARGEST = 27_000_000
@@ -225,7 +226,7 @@ def test_every_recipe_of_every_case_is_valid(tmp_path: Path) -> None:
     cases = all_cases(tmp_path / "data", tmp_path / "work", FULL, with_rivals=True)
     for case in cases:
         for name, text in case.recipes.items():
-            if name == "mergekit.yaml":
+            if name.endswith(".mergekit.yaml"):
                 continue
             path = tmp_path / "work" / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -241,9 +242,14 @@ def test_whoever_takes_turns_reads_the_same_files(tmp_path: Path) -> None:
     assert [contender.name for contender in case.contenders[:3]] == [TORCH, FLOOR, OURS]
     for contender in case.contenders:
         named = {Path(str(part).partition("=")[0]).stem for part in contender.command}
-        if contender.name in (FLOOR, FLOOR_FSYNC, NAIVE, "naive, mmap", "sd-mecha"):
+        if contender.name in (FLOOR, FLOOR_FSYNC, NAIVE, NAIVE_MMAP, SD_MECHA):
             assert {f"release-{index}" for index in range(4)} <= named
-    assert case.recipes["mergekit.yaml"].count("- model: ") == 4
+    assert case.recipes["release-4.mergekit.yaml"].count("- model: ") == 4
+
+
+def test_no_case_overwrites_what_another_is_to_read(tmp_path: Path) -> None:
+    names = [name for case in all_cases(tmp_path, tmp_path / "w", FULL, with_rivals=True) for name in case.recipes]
+    assert len(names) == len(set(names))
 
 
 def test_without_rivals_nobody_reads_their_files(tmp_path: Path) -> None:
