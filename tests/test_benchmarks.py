@@ -13,7 +13,7 @@ import pytest
 
 import xttsrecipe
 from benchmarks.__main__ import Options, main, parse, prepared
-from benchmarks.bars import Bar, all_bars
+from benchmarks.bars import YES, Bar, all_bars
 from benchmarks.cases import FLOOR, FLOOR_FSYNC, NAIVE, NAIVE_MMAP, OURS, TORCH, Case, all_cases
 from benchmarks.floor import move
 from benchmarks.inputs import FULL, HALF, QUICK, RELEASE, TRAINER, InputsError, check, check_space, nbytes
@@ -47,8 +47,8 @@ def release(ours: float, floor: float, whole: float = 2.0) -> Mapping[str, Resul
     }
 
 
-def holding(bars: list[Bar], number: int) -> list[bool | None]:
-    return [bar.holds for bar in bars if bar.number == number]
+def failing(bars: list[Bar], number: int) -> list[bool]:
+    return [bar.fails for bar in bars if bar.number == number]
 
 
 # What is measured, and what it comes to.
@@ -124,22 +124,22 @@ def test_streaming_is_held_to_the_floor_and_its_growth() -> None:
 
 
 def test_a_streaming_slower_than_the_floor_does_not_hold() -> None:
-    assert holding(all_bars({"release-4": release(0.81, 0.8)}, LARGEST), 1) == [False]
+    assert failing(all_bars({"release-4": release(0.81, 0.8)}, LARGEST), 1) == [True]
 
 
 def test_the_whole_run_is_held_to_torch_and_the_floor() -> None:
     bars = all_bars({"release-2": {**release(0.6, 0.8, whole=2.2), MERGEKIT: result(15.0)}}, LARGEST)
     assert [str(bar) for bar in bars if bar.number == 2] == [
-        "2  2 inputs: whole run 2.20 s ≤ torch 1.00 s + 0.2 s + 1.3 × floor 0.80 s = 2.24 s: yes",
+        "2  2 inputs: whole run = 2.20 s ≤ 2.24 s = torch 1.00 s + 0.2 s + 1.3 × floor 0.80 s: yes",
         "2  2 inputs: with a floor that waits for the disk too, 2.80 s, the limit is 4.84 s",
-        "2  2 inputs: naive 10.00 s / whole run 2.20 s = 4.5 ≥ 4: yes",
-        "2  2 inputs: mergekit 15.00 s / whole run 2.20 s = 6.8 ≥ 7: NO",
+        "2  2 inputs: naive 10.00 s / whole run 2.20 s = 4.5 ≥ 4.0: yes",
+        "2  2 inputs: mergekit 15.00 s / whole run 2.20 s = 6.8 ≥ 7.0: NO",
     ]
 
 
 def test_what_is_only_said_along_with_a_bar_neither_holds_nor_fails() -> None:
     bars = all_bars({"release-2": release(0.6, 0.8, whole=9.0)}, LARGEST)
-    assert holding(bars, 2) == [False, None, False]
+    assert failing(bars, 2) == [True, False, True]
 
 
 def test_memory_is_held_to_that_of_importing_torch() -> None:
@@ -159,7 +159,41 @@ def test_plan_and_validate_are_held_to_seconds() -> None:
     ]
 
 
-def test_of_what_was_not_measured_no_bar_is_told() -> None:
+@pytest.mark.parametrize(
+    ("streaming", "said"),
+    [
+        (0.8001, "= 1.0001 ≤ 1.0000: NO"),
+        (0.8, "= 1.00 ≤ 1.00: yes"),
+        (0.7999, "= 1.00 ≤ 1.00: yes"),
+        (0.6, "= 0.75 ≤ 1.00: yes"),
+    ],
+)
+def test_as_many_digits_are_shown_as_make_the_verdict_true(streaming: float, said: str) -> None:
+    (bar,) = (bar for bar in all_bars({"release-4": release(streaming, 0.8)}, LARGEST) if bar.number == 1)
+    assert str(bar).endswith(said)
+
+
+def test_so_they_are_where_more_is_asked_for_than_there_is_and_in_megabytes() -> None:
+    found = {**release(0.6, 0.8, whole=2.5003), OURS: result(2.5003, 0.6, megabytes=252.3)}
+    said = [str(bar) for bar in all_bars({"release-2": found}, LARGEST)]
+    assert "2  2 inputs: naive 10.00 s / whole run 2.50 s = 3.9995 ≥ 4.0000: NO" in said
+    assert "3  release-2: peak 252 MB - importing torch 220 MB = 32.3 MB ≤ 32.0 MB: NO" in said
+
+
+def test_what_was_to_be_measured_and_was_not_fails() -> None:
+    """Left out for lack of memory, or silent about what it was asked for."""
+    found = {**release(0.6, 0.8), NAIVE: None, MERGEKIT: None, FLOOR: result(1.0)}
+    bars = [bar for bar in all_bars({"release-2": found, "plan": {OURS: None}}, LARGEST) if bar.fails]
+    assert [str(bar) for bar in bars] == [
+        "1  2 inputs: streaming 0.60 s / floor ? s = ? ≤ 1.00: not measured",
+        "2  2 inputs: whole run = 2.00 s ≤ ? s = torch 1.00 s + 0.2 s + 1.3 × floor ? s: not measured",
+        "2  2 inputs: naive ? s / whole run 2.00 s = ? ≥ 4.0: not measured",
+        "2  2 inputs: mergekit ? s / whole run 2.00 s = ? ≥ 7.0: not measured",
+        "4  plan: whole process = ? s ≤ 0.50 s: not measured",
+    ]
+
+
+def test_of_what_was_not_to_be_measured_no_bar_is_told() -> None:
     assert all_bars({}, LARGEST) == []
     assert all_bars({"release-2": {}, "plan": {}}, LARGEST) == []
 
@@ -179,20 +213,21 @@ def test_a_spread_is_written_in_the_unit_that_is_asked_for() -> None:
 
 
 def test_everything_shows_ratios_to_the_floor_and_to_ours() -> None:
-    text = everything({"release-2": release(0.6, 0.8, whole=2.5)}, {"release-2": "2 inputs"})
+    text = everything({"release-2": {**release(0.6, 0.8, whole=2.5), MERGEKIT: None}}, {"release-2": "2 inputs"})
     assert text.startswith("2 inputs\n\n|")
     rows = {
         cells[1]: cells[2:-1] for line in text.splitlines() if (cells := [cell.strip() for cell in line.split("|")])[1:]
     }
-    assert rows[OURS] == ["2.50 [2.25–7.50]", "0.60 [0.54–1.80]", "0.75", "1.00", "240 [240–240]", "+20"]
-    assert rows[NAIVE] == ["10.00 [9.00–30.00]", "–", "12.50", "4.00", "5,600 [5,600–5,600]", "+5,380"]
-    assert rows[TORCH][1:4] == ["–", "–", "0.40"]
+    assert rows[OURS] == ["2.50 [2.25–7.50]", "1.00", "0.60 [0.54–1.80]", "0.75", "240 [240–240]", "+20"]
+    assert rows[NAIVE] == ["10.00 [9.00–30.00]", "4.00", "–", "–", "5,600 [5,600–5,600]", "+5,380"]
+    assert rows[TORCH][1:4] == ["0.40", "–", "–"]
+    assert rows[MERGEKIT] == ["left out", "–", "–", "–", "–", "–"]
 
 
 def test_the_readmes_tables_have_what_was_measured() -> None:
     results = {
         "release-2": release(0.6, 0.8),
-        "release-4": {name: found for name, found in release(1.0, 1.1).items() if name != NAIVE},
+        "release-4": {**release(1.0, 1.1), NAIVE: None},
         "plan": {OURS: result(0.4)},
     }
     titles = {"release-2": "2 inputs", "release-4": "4 inputs", "plan": "plan, 8 checkpoints"}
@@ -209,7 +244,7 @@ def test_the_readmes_tables_have_what_was_measured() -> None:
 
 
 def test_bars_stand_one_a_line() -> None:
-    assert bars_text([Bar(1, "a = 1 ≤ 2", True), Bar(2, "by the way", None)]) == "1  a = 1 ≤ 2: yes\n2  by the way\n"
+    assert bars_text([Bar(1, "a = 1 ≤ 2", YES), Bar(2, "by the way", None)]) == "1  a = 1 ≤ 2: yes\n2  by the way\n"
 
 
 def test_the_machine_is_described_without_its_name(tmp_path: Path) -> None:
