@@ -6,13 +6,12 @@ Both read flat .safetensors files; neither reads a checkpoint as XTTS has it. Ho
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .inputs import FLAT, RELEASE, InputsError, missing
-from .measure import PROJECT
+from .children import PROJECT, run
+from .inputs import FLAT, RELEASE, InputsError, unfinished
 
 FOLDER = PROJECT / ".venv-rivals"
 MERGEKIT, SD_MECHA = "mergekit", "sd-mecha"  # as they are called on PyPI
@@ -40,15 +39,14 @@ def install() -> None:
 
 
 def flatten(folder: Path, names: Sequence[str]) -> None:
-    """Make what is missing of the rivals' inputs from the release files beside them. Raises InputsError."""
+    """Make these of the rivals' inputs from the release files beside them. Raises InputsError. Whatever breaks it off
+    may leave an unfinished one.
+    """
     script = Path(__file__).with_name("flatten.py")
-    for name in missing(folder, names):
-        release, unfinished = folder / RELEASE[FLAT.index(name)], folder / f"unfinished-{name}"
-        try:
-            _run([python_of(SD_MECHA), script, release, unfinished], f"{name} cannot be made")
-            unfinished.replace(folder / name)
-        finally:
-            unfinished.unlink(missing_ok=True)
+    for name in names:
+        release, target = folder / RELEASE[FLAT.index(name)], unfinished(folder / name)
+        _run([python_of(SD_MECHA), script, release, target], f"{name} cannot be made")
+        target.replace(folder / name)
 
 
 def mergekit_config(weights: Weights) -> str:
@@ -72,7 +70,6 @@ def sd_mecha_command(weights: Weights, output: Path) -> tuple[str | Path, ...]:
 
 
 def _run(command: Sequence[str | Path], failure: str) -> None:
-    try:
-        subprocess.run(command, check=True, cwd=PROJECT)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise InputsError(f"{failure}: {error}") from error
+    status, _ = run(command)
+    if status:
+        raise InputsError(f"{failure}: exit status {status} of: {' '.join(map(str, command))}")

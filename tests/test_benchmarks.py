@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,15 +13,18 @@ from pathlib import Path
 import pytest
 
 import xttsrecipe
-from benchmarks.__main__ import Options, main, parse, prepared
+from benchmarks import suite
 from benchmarks.bars import YES, Bar, all_bars
 from benchmarks.cases import FLOOR, FLOOR_FSYNC, NAIVE, NAIVE_MMAP, OURS, TORCH, Case, all_cases
 from benchmarks.floor import move
 from benchmarks.inputs import FULL, HALF, QUICK, RELEASE, TRAINER, InputsError, check, check_space, nbytes
 from benchmarks.machine import machine
 from benchmarks.measure import MeasureError, Result, Sample, Spread, measure, settle
+from benchmarks.options import Options, parse
 from benchmarks.report import bars_text, everything, readme, spread, table
 from benchmarks.rivals import MERGEKIT, SD_MECHA
+from benchmarks.suite import main, prepared
+from tests.commands import PROJECT, environment
 from tests.merging import folder_bytes
 
 LARGEST = 27_000_000
@@ -332,13 +336,14 @@ def test_what_was_made_is_removed_and_what_was_there_stays(tmp_path: Path) -> No
 
 def test_quick_needs_no_more_than_its_name() -> None:
     options = parse(["--quick"])
-    assert (options.quick, options.rounds, options.divisor) == (True, 2, QUICK)
+    assert (options.quick, options.turns, options.divisor) == (True, 2, QUICK)
     assert options.folder.parts[-3:] == ("benchmarks", "data", "quick")
 
 
 def test_full_size_is_what_it_does_unasked() -> None:
-    assert parse([]) == Options(False, False, 3, None, False, (), False, None)
-    assert parse(["--rounds", "9"]).rounds == 9
+    assert parse([]) == Options(False, False, None, None, False, (), False, None)
+    assert parse([]).turns == 3
+    assert parse(["--rounds", "9"]).turns == 9
 
 
 @pytest.mark.parametrize(
@@ -347,6 +352,9 @@ def test_full_size_is_what_it_does_unasked() -> None:
         (["--quick", "--strict"], "--strict does not go with --quick"),
         (["--rounds", "0"], "--rounds must be 1 or more"),
         (["--only", "nothing"], "invalid choice: 'nothing'"),
+        (["--markdown", "no/such/folder/table.md"], "--markdown: 'no/such/folder/table.md' is no file in a folder"),
+        (["--markdown", __file__ + "/table.md"], "is no file in a folder that can be written to"),
+        (["--markdown", "."], "--markdown: '.' is no file"),
     ],
 )
 def test_wrong_usage_is_explained(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -366,3 +374,132 @@ def test_it_runs_and_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert "| validate, 100 recipes without checkpoints |" in markdown.read_text("utf-8")
     assert str(tmp_path) not in markdown.read_text("utf-8")
     assert not (tmp_path / "data").exists()
+
+
+def test_the_command_is_shown_without_where_this_machine_has_its_files() -> None:
+    assert parse(["--data", "/data", "--keep", "--strict"]).command == "make bench"
+    asked = ["--rounds", "5", "--rivals", "--only", "plan", "from"]
+    assert parse(asked).command == "make bench ARGS='--rivals --rounds 5 --only plan from'"
+
+
+@pytest.mark.parametrize("data", ["file", "file/in/it", "/proc/nope", "/proc"])
+def test_a_folder_that_cannot_be_used_is_one_line(
+    data: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["--quick", "--only", "validate-absent", "--data", str(tmp_path / data)]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f"cannot measure in {tmp_path / data}: ")
+    assert said.count("\n") == 1
+    assert folder_bytes(tmp_path) == {"file": b""}
+
+
+@pytest.fixture
+def nothing_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everybody is left out."""
+    monkeypatch.setattr(suite, "prepared", lambda *_: contextlib.nullcontext())
+    monkeypatch.setattr(suite, "take_turns", lambda case, *_: {who.name: None for who in case.contenders})
+
+
+@pytest.mark.usefixtures("nothing_measured")
+def test_what_was_not_measured_fails_where_bars_are_strict(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--strict"]) == 1
+    said = capsys.readouterr().out
+    assert "naive ? s / whole run ? s = ? ≥ 4.0: not measured\n" in said
+    assert "mergekit" not in said
+    assert main([]) == 0
+    assert main(["--strict", "--only", "plan"]) == 1
+    assert capsys.readouterr().out.endswith("\n4  plan: whole process = ? s ≤ 0.50 s: not measured\n\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+@pytest.mark.usefixtures("nothing_measured")
+def test_tables_that_cannot_be_written_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--markdown", "/dev/full"]) == 1
+    assert capsys.readouterr().err == "the tables cannot be written: [Errno 28] No space left on device\n"
+
+
+# Signals.
+
+sends_signals = pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+
+# In a process that heeds them as the command does.
+HEED = """import os, signal, sys
+from xttsrecipe import interrupts
+interrupts.heed()
+interrupts.raise_once()
+send = lambda: os.kill(os.getpid(), signal.SIGTERM)
+"""
+
+
+def python(script: str) -> tuple[int, str, str]:
+    """Exit status, stdout and stderr of a script, as soon as no process that it started is left."""
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(
+        command, capture_output=True, text=True, cwd=PROJECT, env=environment(), timeout=30, check=False
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@sends_signals
+@pytest.mark.parametrize("module", ["benchmarks.suite", "xttsrecipe.xtts", "benchmarks.rivals", "json"])
+def test_until_there_is_something_to_tidy_up_a_signal_just_ends_it(module: str) -> None:
+    script = f"""import os, signal, sys
+sys.addaudithook(lambda event, given: event == "import" and given[0] == {module!r} and os.kill(os.getpid(), 15))
+from benchmarks.__main__ import main
+main()
+"""
+    assert python(script) == (130, "", "interrupted\n")
+
+
+@sends_signals
+@pytest.mark.parametrize(("name", "keep"), [("INT", []), ("TERM", []), ("HUP", []), ("TERM", ["--keep"])])
+def test_a_signal_to_it_alone_ends_all_and_leaves_nothing(name: str, keep: list[str], tmp_path: Path) -> None:
+    """While the inputs are made: one is whole, one is not, and what makes them has a child of its own."""
+    maker, data = tmp_path / "python", tmp_path / "new" / "data"
+    maker.write_text(
+        f'#!/bin/sh\ntouch "$3/release-0.pth" "$3/unfinished-release-1.pth"; sleep 60 & kill -{name} $PPID; wait\n'
+    )
+    maker.chmod(0o755)
+    arguments = ["--quick", "--only", "from", "--data", str(data), *keep]
+    script = f"""import sys
+sys.executable, sys.argv[1:] = {str(maker)!r}, {arguments!r}
+from benchmarks.__main__ import main
+main()
+"""
+    assert python(script) == (130, "", "making 2 checkpoints\ninterrupted\n")
+    assert folder_bytes(tmp_path / "new") == ({"data": None, "data/release-0.pth": b""} if keep else {})
+    assert (tmp_path / "new").exists() is bool(keep)
+
+
+@sends_signals
+def test_a_process_that_was_starting_does_not_run_on() -> None:
+    script = f"""{HEED}import subprocess
+from benchmarks import children
+class Popen(subprocess.Popen):
+    def __init__(self, *given, **options):
+        super().__init__(*given, **options)
+        send()
+subprocess.Popen = Popen
+try:
+    children.run(("sleep", "60"))
+except KeyboardInterrupt:
+    print("ended")
+"""
+    assert python(script) == (0, "ended\n", "")
+
+
+@sends_signals
+def test_nothing_breaks_off_the_tidying_up(tmp_path: Path) -> None:
+    script = f"""{HEED}import shutil
+from pathlib import Path
+from benchmarks import options, suite
+remove = shutil.rmtree
+shutil.rmtree = lambda *given, **options: (send(), remove(*given, **options))
+data = {str(tmp_path / "data")!r}
+with suite.prepared(options.parse(["--quick", "--data", data]), [], Path(data, "work")):
+    pass
+print("done")
+"""
+    assert python(script) == (0, "done\n", "")
+    assert folder_bytes(tmp_path) == {}
