@@ -67,10 +67,10 @@ def prepared(options: Options, cases: Sequence[Case], work: Path) -> Iterator[No
             interrupts.ignore()  # they would break off what follows
     finally:
         shutil.rmtree(work, ignore_errors=True)
-        for name in made:
-            inputs.unfinished(folder / name).unlink(missing_ok=True)
-            if not options.keep:
-                (folder / name).unlink(missing_ok=True)
+        unfinished = [inputs.unfinished(folder / name) for name in made]
+        for path in (*unfinished, *(folder / name for name in made if not options.keep)):
+            with contextlib.suppress(OSError):  # where it was not made, or what went wrong is the folder itself
+                path.unlink()
         for path in new:
             with contextlib.suppress(OSError):  # where something is in it
                 path.rmdir()
