@@ -11,8 +11,16 @@ from pathlib import Path
 from . import rivals
 from .inputs import FLAT, HALF, RELEASE, TRAINER, nbytes
 
+# Who takes turns, beside the rivals.
 FLOOR, FLOOR_FSYNC, TORCH, OURS = "floor", "floor, fsync", "import torch", "xttsrecipe"
-NAIVE, NAIVE_MMAP, MERGEKIT, SD_MECHA = "naive", "naive, mmap", "mergekit", "sd-mecha"
+NAIVE, NAIVE_MMAP = "naive", "naive, mmap"
+
+# The names of the cases; of those that differ in the number of their inputs, by that number.
+SPEED = {count: f"release-{count}" for count in (2, 4, 8)}
+HALVES = {count: f"half-{count}" for count in (2, 8)}
+WHOLE = {count: f"whole-{count}" for count in (2, 8)}
+WITH_TRAINER, TAKEN = "trainer", "from"
+PLAN, VALIDATE, VALIDATE_ABSENT = "plan", "validate", "validate-absent"
 
 RECIPES = 100
 
@@ -55,21 +63,21 @@ class _Cases:
         self._with_rivals = with_rivals
 
     def all(self) -> Iterator[Case]:
-        for count in (2, 4, 8):
-            yield self._speed(count)
-        for count in (2, 8):
-            yield self._merge(f"half-{count}", f"{count} inputs, float16", HALF[:count], _weights(count))
-        yield self._merge("trainer", "release + trainer", (RELEASE[0], TRAINER), _weights(2))
+        for count, name in SPEED.items():
+            yield self._speed(name, count)
+        for count, name in HALVES.items():
+            yield self._merge(name, f"{count} inputs, float16", HALF[:count], _weights(count))
+        yield self._merge(WITH_TRAINER, "release + trainer", (RELEASE[0], TRAINER), _weights(2))
         yield self._taken()
-        for count in (2, 8):
+        for count, name in WHOLE.items():
             title = f"{count} inputs, tensors whole"
-            yield self._merge(f"whole-{count}", title, RELEASE[:count], _weights(count), "--whole-tensor")
+            yield self._merge(name, title, RELEASE[:count], _weights(count), "--whole-tensor")
         yield self._plan()
         yield from self._validate()
 
-    def _speed(self, count: int) -> Case:
+    def _speed(self, name: str, count: int) -> Case:
         """Everybody, on release files."""
-        name, inputs, weights = f"release-{count}", RELEASE[:count], _weights(count)
+        inputs, weights = RELEASE[:count], _weights(count)
         recipes = {f"{name}.yaml": self._recipe(inputs, weights)}
         given = [f"{self._data / file}={weight}" for file, weight in zip(inputs, weights, strict=True)]
         memory = (count + 1) * nbytes(inputs[0], self._divisor)
@@ -82,11 +90,12 @@ class _Cases:
             Contender(NAIVE_MMAP, (*naive, "--mmap", self._out / "naive.pth", *given), memory),
         ]
         if self._with_rivals:
+            config = f"{name}.mergekit.yaml"
             flat = {self._data / file: weight for file, weight in zip(FLAT, weights, strict=False)}
-            recipes["mergekit.yaml"] = rivals.mergekit_config(flat)
-            mergekit = rivals.mergekit_command(self._work / "mergekit.yaml", self._out / "mergekit")
-            contenders.append(Contender(MERGEKIT, mergekit, memory))
-            contenders.append(Contender(SD_MECHA, rivals.sd_mecha_command(flat, self._out / "mecha.safetensors")))
+            recipes[config] = rivals.mergekit_config(flat)
+            mergekit = rivals.mergekit_command(self._work / config, self._out / "mergekit")
+            sd_mecha = rivals.sd_mecha_command(flat, self._out / "mecha.safetensors")
+            contenders += [Contender(rivals.MERGEKIT, mergekit, memory), Contender(rivals.SD_MECHA, sd_mecha)]
             inputs = (*inputs, *FLAT[:count])
         return Case(name, f"{count} inputs", inputs, tuple(contenders), recipes)
 
@@ -99,31 +108,30 @@ class _Cases:
     def _taken(self) -> Case:
         """Every tensor from one source or the other: nothing is computed, one byte is read for each that is written."""
         rules = 'overrides:\n  "*": from s0\n  "gpt.gpt.*": from s1\n'
-        recipes = {"from.yaml": self._recipe(RELEASE[:2], _weights(2)) + rules}
-        contenders = (*self._yardsticks(RELEASE[:1]), self._ours("from.yaml"))
-        return Case("from", "2 inputs, from rules only", RELEASE[:2], contenders, recipes)
+        recipes = {f"{TAKEN}.yaml": self._recipe(RELEASE[:2], _weights(2)) + rules}
+        contenders = (*self._yardsticks(RELEASE[:1]), self._ours(f"{TAKEN}.yaml"))
+        return Case(TAKEN, "2 inputs, from rules only", RELEASE[:2], contenders, recipes)
 
     def _plan(self) -> Case:
         recipe = self._recipe(RELEASE, _weights(8)) + 'overrides:\n  "*encoder*": from s0\n  "@vocoder": from s1\n'
         command = (*_PYTHON, "xttsrecipe", "plan", self._work / "plan.yaml")
-        return Case("plan", "plan, 8 checkpoints", RELEASE, (Contender(OURS, command),), {"plan.yaml": recipe})
+        return Case(PLAN, "plan, 8 checkpoints", RELEASE, (Contender(OURS, command),), {"plan.yaml": recipe})
 
     def _validate(self) -> Iterator[Case]:
         """A team's folder of recipes, each with a rule of its own, over the same checkpoints; at hand, and not."""
-        titles = {"team": "with their checkpoints", "absent": "without checkpoints"}
-        for folder, title in titles.items():
+        titles = {VALIDATE: "with their checkpoints", VALIDATE_ABSENT: "without checkpoints"}
+        for name, title in titles.items():
+            inputs, data = (RELEASE, self._data) if name == VALIDATE else ((), Path("nowhere"))
             recipes = {}
             for number in range(RECIPES):
                 pair = (RELEASE[number % 8], RELEASE[(number + 1) % 8])
-                text = self._recipe(pair, _weights(2), self._data if folder == "team" else Path("nowhere"))
+                text = self._recipe(pair, _weights(2), data)
                 layers = f"gpt.gpt.h.{{0..{number % 30}}}.*"
                 rules = (
                     f'  "*encoder*": from s0\n  "{layers}": {{weights: {{s0: 0.8, s1: 0.2}}}}\n  "@vocoder": from s1\n'
                 )
-                recipes[f"{folder}/{number:03}.yaml"] = f"{text}overrides:\n{rules}"
-            command = (*_PYTHON, "xttsrecipe", "validate", self._work / folder)
-            name = "validate" if folder == "team" else "validate-absent"
-            inputs = RELEASE if folder == "team" else ()
+                recipes[f"{name}/{number:03}.yaml"] = f"{text}overrides:\n{rules}"
+            command = (*_PYTHON, "xttsrecipe", "validate", self._work / name)
             yield Case(name, f"validate, {RECIPES} recipes {title}", inputs, (Contender(OURS, command),), recipes)
 
     def _recipe(self, inputs: Sequence[str], weights: Sequence[float], data: Path | None = None) -> str:

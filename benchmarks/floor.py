@@ -12,35 +12,36 @@ where a virtual machine gives it back to its host meanwhile.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import json
 import os
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 _PIECE = 1 << 20
 
 
 def move(output: str, inputs: Sequence[str], fsync: bool) -> float:
     """Seconds that it took."""
-    sources = [os.open(name, os.O_RDONLY) for name in inputs]
-    nbytes = min(os.fstat(source).st_size for source in sources)
-    target = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
-    buffers = [bytearray(_PIECE) for _ in sources]
-    started = time.perf_counter()
-    for position in range(0, nbytes, _PIECE):
-        count = min(_PIECE, nbytes - position)
-        for source, buffer in zip(sources, buffers, strict=True):
-            if os.preadv(source, [memoryview(buffer)[:count]], position) != count:
-                raise OSError("a short read: does something change the inputs?")
-        if os.pwrite(target, memoryview(buffers[0])[:count], position) != count:
-            raise OSError("a short write: is the disk full?")
-    if fsync:
-        os.fsync(target)
-    seconds = time.perf_counter() - started
-    for descriptor in (*sources, target):
-        os.close(descriptor)
-    return seconds
+    with contextlib.ExitStack() as files:
+        # In order and unbuffered: no loop in Python does less for a byte, and every system can do it.
+        sources = [files.enter_context(Path(name).open("rb", buffering=0)) for name in inputs]
+        target = files.enter_context(Path(output).open("xb", buffering=0))
+        nbytes = min(os.fstat(source.fileno()).st_size for source in sources)
+        buffers = [memoryview(bytearray(_PIECE)) for _ in sources]
+        started = time.perf_counter()
+        for position in range(0, nbytes, _PIECE):
+            count = min(_PIECE, nbytes - position)
+            for source, buffer in zip(sources, buffers, strict=True):
+                if source.readinto(buffer[:count]) != count:
+                    raise OSError("a short read: does something change the inputs?")
+            if target.write(buffers[0][:count]) != count:
+                raise OSError("a short write: is the disk full?")
+        if fsync:
+            os.fsync(target)
+        return time.perf_counter() - started
 
 
 def main() -> None:

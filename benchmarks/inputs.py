@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from xttsrecipe.xtts import known_tensors, training_only_tensors
+
+from .children import run
 
 COUNT = 8
 RELEASE = tuple(f"release-{index}.pth" for index in range(COUNT))
@@ -68,10 +69,14 @@ def check_space(folder: Path, needed: int) -> None:
         )
 
 
-def make(folder: Path, names: Iterable[str], divisor: int) -> None:
-    """Make files in the folder. Raises InputsError."""
-    done = subprocess.run([sys.executable, "-m", "benchmarks.inputs", folder, str(divisor), *names], check=False)
-    if done.returncode:
+def unfinished(path: Path) -> Path:
+    """Where a file is made, to have its name only when it is whole: a later run takes what it finds for good."""
+    return path.with_name(f"unfinished-{path.name}")
+
+
+def make(folder: Path, names: Sequence[str], divisor: int) -> None:
+    """Make files in the folder. Raises InputsError. Whatever breaks it off may leave an unfinished one."""
+    if names and run([sys.executable, "-m", "benchmarks.inputs", folder, str(divisor), *names])[0]:
         raise InputsError("the checkpoints could not be made: see above")
 
 
@@ -105,15 +110,10 @@ def _make_all(folder: Path, names: Iterable[str], divisor: int) -> None:
 
 
 def _save(path: Path, checkpoint: Mapping[str, Any]) -> None:
-    """Under its name only when it is whole: a later run takes what it finds for good."""
     import torch
 
-    unfinished = path.with_name(f"unfinished-{path.name}")
-    try:
-        torch.save(checkpoint, unfinished)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    torch.save(checkpoint, unfinished(path))
+    unfinished(path).replace(path)
 
 
 if __name__ == "__main__":

@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-PROJECT = Path(__file__).parent.parent
+from .children import run
 
-# getrusage(2): bytes on macOS, KiB elsewhere.
-_PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
 _PIECE = 1 << 20
 
 
@@ -79,23 +75,14 @@ def measure(command: Sequence[str | Path]) -> Sample:
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     with tempfile.TemporaryFile() as said:
         started = time.perf_counter()
-        process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=said, stderr=said, cwd=PROJECT, env=environ
-        )
-        try:
-            _, status, usage = os.wait4(process.pid, 0)
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
+        status, peak = run(command, said, environ)
         seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
         said.seek(0)
         text = said.read().decode("utf-8", "replace")
-    if process.returncode:
+    if status:
         shown = " ".join(map(str, command))
-        raise MeasureError(f"exit status {process.returncode} of: {shown}\n{text[-2000:]}")
-    return Sample(seconds, _streaming(text), usage.ru_maxrss * _PEAK_UNIT)
+        raise MeasureError(f"exit status {status} of: {shown}\n{text[-2000:]}")
+    return Sample(seconds, _streaming(text), peak)
 
 
 def _streaming(text: str) -> float | None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from .bars import COUNTS, INSTANT, MB, STREAMED, WHOLE, Bar, Results
-from .cases import FLOOR, FLOOR_FSYNC, MERGEKIT, NAIVE, NAIVE_MMAP, OURS, SD_MECHA, TORCH
+from .bars import INSTANT, MB, STREAMED, WHOLE, Bar, Results
+from .cases import FLOOR, FLOOR_FSYNC, NAIVE, NAIVE_MMAP, OURS, SPEED, TORCH
 from .measure import Result, Spread
+from .rivals import MERGEKIT, SD_MECHA, VERSIONS
 
 _DASH = "–"
 
@@ -18,8 +19,8 @@ _SPEED = {
     OURS: "**`xttsrecipe run`**",
     NAIVE: "naive script: `torch.load`, sum, `torch.save`",
     NAIVE_MMAP: "the same with `mmap=True`",
-    MERGEKIT: "mergekit-pytorch 0.1.4",
-    SD_MECHA: "sd-mecha 1.1.5",
+    MERGEKIT: f"mergekit-pytorch {VERSIONS[MERGEKIT]}",
+    SD_MECHA: f"{SD_MECHA} {VERSIONS[SD_MECHA]}",
 }
 
 
@@ -44,25 +45,25 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def everything(results: Results, titles: Mapping[str, str]) -> str:
-    """All measurements: a table for each case, with ratios to the floor and to ours."""
-    header = ("", "seconds", "of these moving data", "÷ floor", "÷ xttsrecipe", "peak memory, MB", "over torch")
+    """All measurements: a table for each case. Right of what is compared stands its ratio to ours, or to the floor."""
+    header = ("", "seconds", "÷ xttsrecipe", "of these moving data", "÷ floor", "peak memory, MB", "over torch")
     parts = []
     for case, contenders in results.items():
-        rows = [(name, *_row(name, contenders)) for name in contenders]
+        rows = [(name, *_row(result, contenders)) for name, result in contenders.items()]
         parts.append(f"{titles[case]}\n\n{table(header, rows)}")
     return "\n".join(parts)
 
 
-def _row(name: str, contenders: Mapping[str, Result]) -> Sequence[str]:
-    result = contenders[name]
+def _row(result: Result | None, contenders: Mapping[str, Result | None]) -> Sequence[str]:
+    if not result:
+        return ("left out", *[_DASH] * 5)
     floor, ours, torch = (contenders.get(yardstick) for yardstick in (FLOOR, OURS, TORCH))
-    moving = result.streaming or result.seconds
-    moves = name != TORCH
+    moving, least = result.streaming, floor.streaming if floor else None
     return (
         spread(result.seconds),
-        spread(result.streaming) if result.streaming else _DASH,
-        f"{moving.median / floor.streaming.median:.2f}" if moves and floor and floor.streaming else _DASH,
         f"{result.seconds.median / ours.seconds.median:.2f}" if ours else _DASH,
+        spread(moving) if moving else _DASH,
+        f"{moving.median / least.median:.2f}" if moving and least else _DASH,
         spread(result.peak, MB, 0),
         f"{(result.peak.median - torch.peak.median) / MB:+,.0f}" if torch else _DASH,
     )
@@ -76,27 +77,25 @@ def bars_text(bars: Iterable[Bar]) -> str:
 def readme(results: Results, titles: Mapping[str, str], on: str, command: str, rounds: int) -> str:
     """What the README shows: speed by inputs, memory by what is merged, verbs that answer at once, and on what."""
     parts = []
-    counts = [count for count in COUNTS if f"release-{count}" in results]
-    if counts:
-        header = ("seconds / peak memory in MB", *(f"{count} inputs" for count in counts))
-        parts.append(table(header, _speed_rows(results, counts)))
-    memory = [case for case in (*STREAMED, *WHOLE) if OURS in results.get(case, {}) and TORCH in results[case]]
+    speed = [case for case in SPEED.values() if case in results]
+    if speed:
+        header = ("seconds / peak memory in MB", *(titles[case] for case in speed))
+        parts.append(table(header, _speed_rows([results[case] for case in speed])))
+    memory = [*_memory_rows(results, titles)]
     if memory:
-        rows = [(titles[case], *_memory_cells(results[case])) for case in memory]
-        parts.append(table(("peak memory, MB", "xttsrecipe run", "import torch", "more"), rows))
-    instant = [case for case in INSTANT if OURS in results.get(case, {})]
+        parts.append(table(("peak memory, MB", "xttsrecipe run", "import torch", "more"), memory))
+    instant = [(titles[case], spread(ours.seconds)) for case in INSTANT if (ours := results.get(case, {}).get(OURS))]
     if instant:
-        rows = [(titles[case], spread(results[case][OURS].seconds)) for case in instant]
-        parts.append(table(("whole process", "seconds"), rows))
+        parts.append(table(("whole process", "seconds"), instant))
     parts.append(
         f"Median [least–greatest] of {rounds} rounds in which all take turns, page cache warm. {on}; `{command}`.\n"
     )
     return "\n".join(parts)
 
 
-def _speed_rows(results: Results, counts: Sequence[int]) -> Iterator[Sequence[str]]:
+def _speed_rows(results: Sequence[Mapping[str, Result | None]]) -> Iterator[Sequence[str]]:
     for name, shown in _SPEED.items():
-        found = [results[f"release-{count}"].get(name) for count in counts]
+        found = [contenders.get(name) for contenders in results]
         if any(found) and name not in (FLOOR, FLOOR_FSYNC):
             yield (shown, *map(_whole_process, found))
         if any(found) and name == OURS:
@@ -113,6 +112,9 @@ def _moving(result: Result | None) -> str:
     return spread(result.streaming) if result and result.streaming else _DASH
 
 
-def _memory_cells(contenders: Mapping[str, Result]) -> Sequence[str]:
-    ours, torch = contenders[OURS].peak, contenders[TORCH].peak
-    return spread(ours, MB, 0), spread(torch, MB, 0), f"{(ours.median - torch.median) / MB:,.0f}"
+def _memory_rows(results: Results, titles: Mapping[str, str]) -> Iterator[Sequence[str]]:
+    for case in (*STREAMED, *WHOLE):
+        ours, torch = (results.get(case, {}).get(name) for name in (OURS, TORCH))
+        if ours and torch:
+            more = f"{(ours.peak.median - torch.peak.median) / MB:,.0f}"
+            yield (titles[case], spread(ours.peak, MB, 0), spread(torch.peak, MB, 0), more)

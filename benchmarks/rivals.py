@@ -6,16 +6,16 @@ Both read flat .safetensors files; neither reads a checkpoint as XTTS has it. Ho
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .inputs import FLAT, RELEASE, InputsError, missing
-from .measure import PROJECT
+from .children import PROJECT, run
+from .inputs import FLAT, RELEASE, InputsError, unfinished
 
 FOLDER = PROJECT / ".venv-rivals"
-VERSIONS = {"mergekit": "0.1.4", "sd-mecha": "1.1.5"}
+MERGEKIT, SD_MECHA = "mergekit", "sd-mecha"  # as they are called on PyPI
+VERSIONS = {MERGEKIT: "0.1.4", SD_MECHA: "1.1.5"}
 
 Weights = Mapping[Path, float]
 
@@ -39,15 +39,14 @@ def install() -> None:
 
 
 def flatten(folder: Path, names: Sequence[str]) -> None:
-    """Make what is missing of the rivals' inputs from the release files beside them. Raises InputsError."""
+    """Make these of the rivals' inputs from the release files beside them. Raises InputsError. Whatever breaks it off
+    may leave an unfinished one.
+    """
     script = Path(__file__).with_name("flatten.py")
-    for name in missing(folder, names):
-        release, unfinished = folder / RELEASE[FLAT.index(name)], folder / f"unfinished-{name}"
-        try:
-            _run([python_of("sd-mecha"), script, release, unfinished], f"{name} cannot be made")
-            unfinished.replace(folder / name)
-        finally:
-            unfinished.unlink(missing_ok=True)
+    for name in names:
+        release, target = folder / RELEASE[FLAT.index(name)], unfinished(folder / name)
+        _run([python_of(SD_MECHA), script, release, target], f"{name} cannot be made")
+        target.replace(folder / name)
 
 
 def mergekit_config(weights: Weights) -> str:
@@ -61,17 +60,16 @@ def mergekit_config(weights: Weights) -> str:
 
 def mergekit_command(config: Path, output: Path) -> tuple[str | Path, ...]:
     """Merges into ``output``, a folder."""
-    return (python_of("mergekit").with_name("mergekit-pytorch"), "--quiet", config, output)
+    return (python_of(MERGEKIT).with_name("mergekit-pytorch"), "--quiet", config, output)
 
 
 def sd_mecha_command(weights: Weights, output: Path) -> tuple[str | Path, ...]:
     """Merges into ``output``, a .safetensors file."""
     script = Path(__file__).with_name("with_sd_mecha.py")
-    return (python_of("sd-mecha"), script, output, *(f"{path}={weight}" for path, weight in weights.items()))
+    return (python_of(SD_MECHA), script, output, *(f"{path}={weight}" for path, weight in weights.items()))
 
 
 def _run(command: Sequence[str | Path], failure: str) -> None:
-    try:
-        subprocess.run(command, check=True, cwd=PROJECT)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise InputsError(f"{failure}: {error}") from error
+    status, _ = run(command)
+    if status:
+        raise InputsError(f"{failure}: exit status {status} of: {' '.join(map(str, command))}")
