@@ -97,7 +97,8 @@ def take_turns(case: Case, options: Options, work: Path) -> dict[str, Result | N
         if not options.quick:
             # What fills the memory may have pushed torch itself out of the page cache.
             run([sys.executable, "-c", "import torch"])
-        for contender in case.contenders:
+        # What one leaves in memory, the next may have to clear away: not always the same.
+        for contender in case.contenders[:: -1 if turn % 2 else 1]:
             available = available_memory()
             if available is not None and available < contender.memory:
                 _say(f"{case.name}: {contender.name} is left out, it needs {contender.memory / 1e9:.1f} GB of memory")
