@@ -10,7 +10,7 @@ import torch
 
 from tests.merging import State, assert_same_bits, plan_of
 from xttsrecipe.lanes import Lane
-from xttsrecipe.methods import METHODS
+from xttsrecipe.methods import METHODS, Scratch
 from xttsrecipe.nonfinite import NonFiniteCount
 from xttsrecipe.options import RunOptions
 from xttsrecipe.plan import PIECE_ELEMENTS, PIECES_BYTES, Plan, held_bytes, piece_elements
@@ -90,9 +90,9 @@ def whole_tensors(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     given: list[int] = []
     linear = METHODS["linear"]
 
-    def combine(tensors: Sequence[torch.Tensor], weights: Sequence[float]) -> torch.Tensor:
+    def combine(tensors: Sequence[torch.Tensor], weights: Sequence[float], scratch: Scratch | None) -> torch.Tensor:
         given.append(tensors[0].numel())
-        return linear.combine(tensors, weights)
+        return linear.combine(tensors, weights, scratch)
 
     entry = dataclasses.replace(linear, elementwise=False, combine=combine)
     monkeypatch.setitem(METHODS, "linear", entry)

@@ -52,7 +52,7 @@ class Lane:
         # Fine-tunes of one parent share most of it: what is equal everywhere stays as it is, bit for bit, NaN included;
         # wherever pieces begin and end.
         taken = _are_equal(pieces)
-        result = merged = pieces[0] if taken else self._combined(step, pieces, segment.weights)
+        result = merged = pieces[0] if taken else self._combined(step, pieces, segment.weights, buffers)
         converted = merged.dtype != torch_dtype(step.spec.dtype) or merged.device.type != "cpu"
         if converted:
             result = buffers.tensor("result", 0, merged.numel(), step.spec.dtype)[0].copy_(merged)
@@ -64,9 +64,15 @@ class Lane:
             found.add(result, pieces, [step.sources[index] for index in segment.inputs])
         return result
 
-    def _combined(self, step: Step, pieces: _Pieces, weights: Sequence[float]) -> torch.Tensor:
+    def _combined(self, step: Step, pieces: _Pieces, weights: Sequence[float], buffers: _Buffers) -> torch.Tensor:
         device = "cpu" if is_elementwise(step) else self._options.device
-        merged = METHODS[step.method].combine(pieces.widened(device), weights)
+        wide = pieces.widened(device)
+        count = wide[0].numel()
+
+        def scratch(number: int) -> torch.Tensor:
+            return buffers.tensor("scratch", number, count, DType.FLOAT64)[0].to(device)
+
+        merged = METHODS[step.method].combine(wide, weights, scratch)
         return torch.view_as_complex(merged.view(-1, 2)) if step.compute.kind == "complex" else merged
 
 

@@ -221,9 +221,7 @@ def _carrier(recipe: Recipe, headers: Sequence[Header]) -> int | None:
 
 def piece_elements(step: Step, threads: int) -> int:
     """How many elements of a tensor are read, merged and written at once by each of so many threads."""
-    # Blocks of several sizes, of float64 and float32: the C library keeps as much again, in the gaps between them.
-    available = PIECES_BYTES // threads // (2 if len(step.inputs) > 2 else 1)
-    units = available // _bytes_per_element(step) // _PIECE_UNIT
+    units = PIECES_BYTES // threads // _bytes_per_element(step) // _PIECE_UNIT
     return min(PIECE_ELEMENTS, max(units, 1) * _PIECE_UNIT)
 
 
@@ -237,11 +235,10 @@ def held_bytes(step: Step) -> int:
 
 def _bytes_per_element(step: Step) -> int:
     """What an element takes on its way: as read, as computed with where that is another type, as written where that is
-    one; and two of the computed type for what the method makes, or of float64 where more than two sources are summed
-    in it.
+    one; and what the method makes: two of the computed type, and two of float64 where more than two are summed in it.
     """
     inputs = sorted((_input_bytes(tensor, step.compute) for tensor in step.inputs), reverse=True)
-    made = 2 * (DType.FLOAT64 if len(inputs) > 2 else step.compute).itemsize
+    made = 2 * step.compute.itemsize + (2 * DType.FLOAT64.itemsize if len(inputs) > 2 else 0)
     written = step.spec.dtype.itemsize if step.spec.dtype != step.compute else 0
     return sum(inputs[:2] if takes_one_by_one(step) else inputs) + made + written
 

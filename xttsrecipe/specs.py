@@ -99,6 +99,12 @@ class TensorSpec:
         return f"{shape_text(self.shape)} {self.dtype}"
 
 
+@functools.lru_cache(maxsize=4096)
+def shared_spec(shape: tuple[int, ...], dtype: DType) -> TensorSpec:
+    """One object for all tensors that are alike: the checkpoints that are merged have the same thousand."""
+    return TensorSpec(shape, dtype)
+
+
 def shape_text(shape: tuple[int, ...]) -> str:
     """``1024x80x1``; a 0-dim tensor is ``scalar``."""
     return "x".join(map(str, shape)) or "scalar"

@@ -121,6 +121,14 @@ def test_one_tensor_of_weight_one_stays() -> None:
     assert_same_bits(linear([row.clone()], [1.0]), row)
 
 
+@pytest.mark.parametrize("weights", [[0.5, 0.2, 0.3], [0.7, 0.6, -0.3]])
+def test_scratch_of_any_content_gives_the_same(weights: list[float]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    tensors = [torch.randn(101, generator=generator) for _ in weights]
+    memory = [torch.full((101,), torch.nan, dtype=torch.float64) for _ in range(2)]
+    assert_same_bits(linear(tensors, weights, memory.__getitem__), linear(tensors, weights))
+
+
 def test_weights_that_do_not_sum_to_one_scale() -> None:
     found = linear([torch.tensor([1.0, 8.0]), torch.tensor([2.0, 4.0])], [2.0, 3.0])
     assert found.tolist() == [8.0, 28.0]

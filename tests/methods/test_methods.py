@@ -31,8 +31,9 @@ def test_an_elementwise_method_gives_the_same_in_pieces(name: str) -> None:
     generator = torch.Generator().manual_seed(0)
     rows = [torch.randn(1001, generator=generator) for _ in range(3)]
     combine, weights = METHODS[name].combine, [0.5, 0.2, 0.3]
-    whole = combine([row.clone() for row in rows], weights)
-    pieces = [combine([row[start : start + 100].clone() for row in rows], weights) for start in range(0, 1001, 100)]
+    whole = combine([row.clone() for row in rows], weights, None)
+    cut = [[row[start : start + 100].clone() for row in rows] for start in range(0, 1001, 100)]
+    pieces = [combine(piece, weights, None) for piece in cut]
     assert torch.equal(torch.cat(pieces), whole)
 
 

@@ -12,13 +12,14 @@ import math
 import operator
 import os
 import struct
+import sys
 import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
 from ..errors import CheckpointError, Location, Problem
 from ..positional import read_at
-from ..specs import RawCheckpoint, StoredTensor, TensorSpec, span
+from ..specs import RawCheckpoint, StoredTensor, contiguous_strides, shared_spec, span
 from . import inert_pickle
 from .archive import UNREADABLE, open_archive
 from .plain import plain_entries
@@ -197,8 +198,10 @@ class _Reader:
                 found=f"{math.prod(tensor.shape) * itemsize:,} bytes of elements in a file of {self._size:,}",
                 hint="save it again after .contiguous()",
             )
-        spec = TensorSpec(tensor.shape, tensor.dtype)
-        return StoredTensor(name, spec, start + tensor.offset * itemsize, tensor.strides)
+        spec = shared_spec(tensor.shape, tensor.dtype)
+        usual = contiguous_strides(spec.shape)
+        strides = usual if tensor.strides == usual else tensor.strides
+        return StoredTensor(sys.intern(name), spec, start + tensor.offset * itemsize, strides)
 
     def _storage_start(self, key: str, tensor_name: str) -> tuple[int, int]:
         """Where the record of a storage begins, and its length, both in bytes."""

@@ -9,15 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .linear import linear
+from .linear import Scratch, linear
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+__all__ = ["METHODS", "MethodEntry", "Scratch"]
 
 
 @dataclass(frozen=True, slots=True)
 class MethodEntry:
     """A method: ``combine`` takes tensors of one shape and type with a weight for each, and leaves them as they are.
+    What it needs memory for, the result too, it may put into the scratch that it is given, if any.
 
     ``elementwise``: every element of the result depends on the same element of the sources only, so that a tensor
     may be merged in pieces. ``one_by_one``: it needs at most two of the tensors at once, the first and one other, which
@@ -29,7 +32,7 @@ class MethodEntry:
     paper: str
     elementwise: bool
     one_by_one: bool
-    combine: Callable[[Sequence[Tensor], Sequence[float]], Tensor]
+    combine: Callable[[Sequence[Tensor], Sequence[float], Scratch | None], Tensor]
 
 
 METHODS: Mapping[str, MethodEntry] = {

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+# By number: float64 tensors as large as those to be merged, of any content; their memory is used again.
+Scratch = Callable[[int], "Tensor"]
+
 # Bits of a float64 that remain for a weight where its product with a float32, of 24 bits, is to be exact.
 _EXACT_BITS = 53 - 24
 
 
-def linear(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
-    """Σ wᵢxᵢ of tensors of one shape and one type, float32 or float64, in that type.
+def linear(tensors: Sequence[Tensor], weights: Sequence[float], scratch: Scratch | None = None) -> Tensor:
+    """Σ wᵢxᵢ of tensors of one shape and one type, float32 or float64, in that type. ``scratch``: memory to use on the
+    way and for the result; fresh where there is none.
 
     At most two of the tensors are needed at once, the first and one other.
 
@@ -29,7 +33,7 @@ def linear(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     what float64 leaves where terms cancel out. The tensors stay as they are.
     """
     several_singles = len(tensors) > 2 and tensors[0].element_size() == 4
-    result = _accumulated(tensors, weights) if several_singles else _anchored(tensors, weights)
+    result = _accumulated(tensors, weights, scratch) if several_singles else _anchored(tensors, weights)
     # One pass tells: nothing that is not finite is lost in a sum. One that overflows only costs a second look.
     if math.isfinite(result.sum().item()):
         return result
@@ -60,7 +64,7 @@ def _anchored(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     return scaled.clone() if change is None else change.add_(scaled)
 
 
-def _accumulated(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+def _accumulated(tensors: Sequence[Tensor], weights: Sequence[float], scratch: Scratch | None) -> Tensor:
     """Σ wᵢxᵢ of float32 tensors in float64, rounded once.
 
     Weights are cut to 29 bits, so that their products with float32 are exact and it does not matter whether a processor
@@ -68,17 +72,16 @@ def _accumulated(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     """
     exact, missing = _exact_weights(tuple(weights))
     heaviest = _heaviest(weights)
-    wide = tensors[0].double()
-    result = wide * exact[0]
+    wide, result = (scratch(index) if scratch else tensors[0].double() for index in range(2))
+    result.fill_(-0.0)  # which adds nothing to −0.0
     for index, weight in enumerate(exact):
-        if index > 0:
-            result.add_(wide.copy_(tensors[index]), alpha=weight)
+        result.add_(wide.copy_(tensors[index]), alpha=weight)
         if missing and index in heaviest:
             result.add_(wide, alpha=missing)
-    del wide  # tensors may be held whole: what is not needed any more makes room for the result
     if min(weights) < 0:  # which make 0.0 of −0.0
         result.masked_fill_(_all_negative_zero(tensors), -0.0)
-    return result.to(tensors[0].dtype)
+    # What is done with makes room for the result: tensors may be held whole.
+    return wide.flatten().view(tensors[0].dtype)[: wide.numel()].view(wide.shape).copy_(result)
 
 
 def _all_negative_zero(tensors: Sequence[Tensor]) -> Tensor:
