@@ -29,16 +29,19 @@ _PYTHON = (sys.executable, "-m")
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A command. ``memory``: bytes that it is known to take, about; 0 for those that take little."""
+    """A command. ``memory``: bytes that it is known to take, about; 0 for those that take little. ``inputs``: the files
+    that it reads, where those are not the case's.
+    """
 
     name: str
     command: tuple[str | Path, ...]
     memory: int = 0
+    inputs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Commands that take turns. ``inputs``: the files they read; ``recipes``: what is written for them before, by its
+    """Commands that take turns. ``inputs``: the files that they read; ``recipes``: what is written for them before, by its
     name in the work folder.
     """
 
@@ -47,6 +50,11 @@ class Case:
     inputs: tuple[str, ...]
     contenders: tuple[Contender, ...]
     recipes: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def files(self) -> list[str]:
+        """All that must be there."""
+        return [*dict.fromkeys((*self.inputs, *(name for contender in self.contenders for name in contender.inputs)))]
 
 
 def all_cases(data: Path, work: Path, divisor: int, with_rivals: bool) -> list[Case]:
@@ -95,8 +103,8 @@ class _Cases:
             recipes[config] = rivals.mergekit_config(flat)
             mergekit = rivals.mergekit_command(self._work / config, self._out / "mergekit")
             sd_mecha = rivals.sd_mecha_command(flat, self._out / "mecha.safetensors")
-            contenders += [Contender(rivals.MERGEKIT, mergekit, memory), Contender(rivals.SD_MECHA, sd_mecha)]
-            inputs = (*inputs, *FLAT[:count])
+            contenders.append(Contender(rivals.MERGEKIT, mergekit, memory, FLAT[:count]))
+            contenders.append(Contender(rivals.SD_MECHA, sd_mecha, inputs=FLAT[:count]))
         return Case(name, f"{count} inputs", inputs, tuple(contenders), recipes)
 
     def _merge(self, name: str, title: str, inputs: Sequence[str], weights: Sequence[float], *options: str) -> Case:

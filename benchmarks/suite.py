@@ -51,7 +51,7 @@ def main(arguments: Sequence[str]) -> int:
 def prepared(options: Options, cases: Sequence[Case], work: Path) -> Iterator[None]:
     """All files that the cases read; those made here are removed at the end, unless they are to be kept."""
     folder = options.folder
-    names = list(dict.fromkeys(name for case in cases for name in case.inputs))
+    names = list(dict.fromkeys(name for case in cases for name in case.files))
     made = inputs.missing(folder, names)
     new = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
@@ -106,7 +106,7 @@ def take_turns(case: Case, options: Options, work: Path) -> dict[str, Result | N
             out = work / "out"
             shutil.rmtree(out, ignore_errors=True)
             out.mkdir(parents=True)
-            settle([options.folder / name for name in case.inputs], out / "scratch")
+            settle([options.folder / name for name in contender.inputs or case.inputs], out / "scratch")
             sample = measure(contender.command)
             samples[contender.name].append(sample)
             _say(f"{case.name}, {turn + 1} of {options.turns}: {contender.name} {sample.seconds:.2f} s")

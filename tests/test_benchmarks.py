@@ -272,7 +272,7 @@ def test_every_recipe_of_every_case_is_valid(tmp_path: Path) -> None:
             path.write_text(text, encoding="utf-8")
             recipe = xttsrecipe.load_recipe(path)
             absent = case.name == "validate-absent"
-            assert absent or {source.path.name for source in recipe.sources} <= set(case.inputs), name
+            assert absent or {source.path.name for source in recipe.sources} <= set(case.files), name
             assert recipe.output.path.parent == tmp_path / "work" / "out"
 
 
@@ -293,7 +293,7 @@ def test_no_case_overwrites_what_another_is_to_read(tmp_path: Path) -> None:
 
 def test_without_rivals_nobody_reads_their_files(tmp_path: Path) -> None:
     for case in all_cases(tmp_path, tmp_path / "work", FULL, with_rivals=False):
-        assert not any(name.endswith(".safetensors") for name in case.inputs)
+        assert not any(name.endswith(".safetensors") for name in case.files)
 
 
 # Inputs.
