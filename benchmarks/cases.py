@@ -41,7 +41,7 @@ class Contender:
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """Commands that take turns. ``inputs``: the files that they read; ``recipes``: what is written for them before, by its
+    """Commands that take turns. ``inputs``: the files they read; ``recipes``: what is written for them before, by its
     name in the work folder.
     """
 
@@ -54,7 +54,8 @@ class Case:
     @property
     def files(self) -> list[str]:
         """All that must be there."""
-        return [*dict.fromkeys((*self.inputs, *(name for contender in self.contenders for name in contender.inputs)))]
+        others = [name for contender in self.contenders for name in contender.inputs]
+        return [*dict.fromkeys((*self.inputs, *others))]
 
 
 def all_cases(data: Path, work: Path, divisor: int, with_rivals: bool) -> list[Case]:

@@ -18,7 +18,7 @@ _PEAK_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def run(
-    command: Sequence[str | Path], output: IO[bytes] | None = None, environ: Mapping[str, str] | None = None
+    command: Sequence[str | Path], output: IO[bytes] | int | None = None, environ: Mapping[str, str] | None = None
 ) -> tuple[int, int]:
     """Run a command in the project's folder, until it ends. Returns its exit status, and the most memory that was
     resident, in bytes. ``output``: where both its streams go; this process's own if left out.

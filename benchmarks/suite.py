@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from xttsrecipe import interrupts
 from xttsrecipe.xtts import known_tensors
 
 from . import inputs, rivals
-from .bars import Results, all_bars
+from .bars import INSTANT, Results, all_bars
 from .cases import Case, all_cases
 from .children import run
 from .machine import machine
@@ -107,6 +108,8 @@ def take_turns(case: Case, options: Options, work: Path) -> dict[str, Result | N
             shutil.rmtree(out, ignore_errors=True)
             out.mkdir(parents=True)
             settle([options.folder / name for name in contender.inputs or case.inputs], out / "scratch")
+            if case.name in INSTANT:  # the inputs may have pushed Python itself out of memory; torch is not asked for
+                run([sys.executable, "-m", "xttsrecipe", "schema"], subprocess.DEVNULL)
             sample = measure(contender.command)
             samples[contender.name].append(sample)
             _say(f"{case.name}, {turn + 1} of {options.turns}: {contender.name} {sample.seconds:.2f} s")
