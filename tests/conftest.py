@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -17,6 +19,17 @@ settings.load_profile("project")
 
 # Signals, limits and fork are POSIX's.
 collect_ignore = ["faults"] if sys.platform == "win32" else []
+
+
+@pytest.fixture
+def usual_signals() -> Iterator[None]:
+    """What a process starts with, though the tests were started with nohup, or in the background of a script."""
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = [(number, signal.signal(number, signal.SIG_DFL)) for number in numbers]
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before:
+        signal.signal(number, handler)
 
 
 @pytest.fixture

@@ -444,6 +444,7 @@ def python(script: str) -> tuple[int, str, str]:
 
 @sends_signals
 @pytest.mark.parametrize("module", ["benchmarks.suite", "xttsrecipe.xtts", "benchmarks.rivals", "json"])
+@pytest.mark.usefixtures("usual_signals")
 def test_until_there_is_something_to_tidy_up_a_signal_just_ends_it(module: str) -> None:
     script = f"""import os, signal, sys
 sys.addaudithook(lambda event, given: event == "import" and given[0] == {module!r} and os.kill(os.getpid(), 15))
@@ -455,6 +456,7 @@ main()
 
 @sends_signals
 @pytest.mark.parametrize(("name", "keep"), [("INT", []), ("TERM", []), ("HUP", []), ("TERM", ["--keep"])])
+@pytest.mark.usefixtures("usual_signals")
 def test_a_signal_to_it_alone_ends_all_and_leaves_nothing(name: str, keep: list[str], tmp_path: Path) -> None:
     """While the inputs are made: one is whole, one is not, and what makes them has a child of its own."""
     maker, data = tmp_path / "python", tmp_path / "new" / "data"

@@ -77,6 +77,7 @@ def test_a_thread_that_begins_after_the_end_finds_nothing_to_do() -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="signals to oneself are POSIX's")
+@pytest.mark.usefixtures("usual_signals")
 def test_an_interrupt_does_not_end_the_wait_but_is_raised_after_it(tmp_path: Path) -> None:
     """What a thread writes to is closed when the block ends, and its number given to the next file."""
     crew, may_end, ended = Crew(), threading.Event(), threading.Event()

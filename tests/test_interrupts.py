@@ -7,7 +7,10 @@ import pytest
 
 from tests.commands import environment
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="sends signals"),
+    pytest.mark.usefixtures("usual_signals"),
+]
 
 SEND = "import os, signal, sys; send = lambda name: os.kill(os.getpid(), getattr(signal, name))\n"
 HEED = SEND + "from xttsrecipe import interrupts; interrupts.heed()\n"
