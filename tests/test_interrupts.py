@@ -30,6 +30,10 @@ def test_before_the_work_the_process_ends(name: str) -> None:
     assert python(f"{HEED}send({name!r}); print('not reached')") == (130, "", "interrupted\n")
 
 
+def test_nobody_need_read_what_it_says() -> None:
+    assert python(f"{HEED}os.close(2); send('SIGTERM'); print('not reached')") == (130, "", "")
+
+
 @pytest.mark.parametrize("module", ["xttsrecipe.cli", "jsonschema", "typer", "xttsrecipe.plan"])
 def test_while_the_command_line_is_read_too(module: str) -> None:
     script = f"""{SEND}sys.argv = ["xttsrecipe", "--version"]

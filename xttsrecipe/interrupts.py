@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -45,7 +46,8 @@ def ignore() -> None:
 
 
 def _leave(number: int, frame: FrameType | None) -> NoReturn:
-    os.write(2, b"interrupted\n")
+    with contextlib.suppress(OSError):  # nobody may be there to read it
+        os.write(2, b"interrupted\n")
     os._exit(_EXIT_STATUS)
 
 

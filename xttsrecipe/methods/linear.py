@@ -48,8 +48,9 @@ def _anchored(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     In the tensors' own type: good for two, as xₕ is at most twice its share. Where no result overflows, nothing on the
     way did.
     """
+    total = math.fsum(weights)
     if len(tensors) == 2 and weights[0] == weights[1]:
-        return (tensors[0] + tensors[1]).mul_(weights[0])
+        return (tensors[0] + tensors[1]).mul_(0.5 if _is_one(total) else weights[0])
     heaviest = _heaviest(weights)[0]
     anchor = tensors[heaviest] if len(tensors) <= 2 else tensors[heaviest].clone()
     change: Tensor | None = None
@@ -59,7 +60,6 @@ def _anchored(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
         # A negative factor makes −0.0 of no difference: what 0.0 and −0.0 can both be added to, and stay.
         part = (anchor - tensors[index]).mul_(-weight) if weight > 0 else (tensors[index] - anchor).mul_(weight)
         change = part if change is None else change.add_(part)
-    total = math.fsum(weights)
     scaled = anchor if _is_one(total) else anchor * total
     return scaled.clone() if change is None else change.add_(scaled)
 
