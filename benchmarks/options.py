@@ -92,7 +92,9 @@ def _new_file(text: str) -> Path:
     """A path that can be written to, as far as can be told: half an hour later is too late."""
     path = Path(text).absolute()
     try:
-        fits = path.parent.is_dir() and not path.is_dir() and os.access(path if path.exists() else path.parent, os.W_OK)
+        place = path if path.exists() else path.parent
+        fits = path.parent.is_dir() and os.access(place, os.W_OK) and not path.is_dir()
+        fits = fits and not path.is_fifo()  # which nobody may read
     except OSError:
         fits = False
     if not fits:

@@ -45,6 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     except KeyboardInterrupt:
         _say("interrupted")
         return 130
+    interrupts.leave_at_once()
     return _report(options, results, {case.name: case.title for case in cases}, on)
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -177,6 +178,18 @@ def test_a_torch_that_is_broken_is_told_from_a_bug(folder: Path, tmp_path: Path)
     assert done.code == 1
     assert "torch cannot be loaded: libtorch_cpu.so: no such file\n  help: see whether python -c" in done.err
     assert not (folder / "merged/news_audiobook.pth").exists()
+
+
+def test_an_error_comes_whole_from_another_process() -> None:
+    error = xttsrecipe.RecipeError([xttsrecipe.Problem("one"), xttsrecipe.Problem("two", hint="three")])
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), again.problems, str(again)) == (type(error), error.problems, "one\ntwo")
+
+
+def test_what_the_package_offers_can_be_looked_up() -> None:
+    script = "import xttsrecipe; print(*dir(xttsrecipe))"
+    said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert said.stdout.split() == sorted(xttsrecipe.__all__)
 
 
 def test_what_the_package_offers_is_documented() -> None:

@@ -25,6 +25,10 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def __getattr__(name: str) -> object:
     # All at once would be a tenth of a second in which the command does not yet know what to do on Ctrl-C.
     if name in ("api", "errors"):

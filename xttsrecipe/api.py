@@ -109,6 +109,6 @@ def import_torch() -> None:
         raise XttsRecipeError(
             Problem(f"a run needs {error.name}, which is not installed", hint="pip install torch (or its CPU build)")
         ) from error
-    except (ImportError, OSError) as error:
+    except (ImportError, OSError, AttributeError, RuntimeError, SyntaxError) as error:  # or only half of it is there
         hint = "see whether python -c 'import torch' works, and whether there is enough memory"
         raise XttsRecipeError(Problem(f"torch cannot be loaded: {error}", hint=hint)) from error

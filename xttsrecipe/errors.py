@@ -63,6 +63,9 @@ class XttsRecipeError(Exception):
         self.problems: tuple[Problem, ...] = (problems,) if isinstance(problems, Problem) else tuple(problems)
         super().__init__("\n".join(map(str, self.problems)))
 
+    def __reduce__(self) -> tuple[type[XttsRecipeError], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)  # when it comes from another process
+
 
 class RecipeError(XttsRecipeError):
     """The recipe is not valid, or asks for what its checkpoints cannot give."""

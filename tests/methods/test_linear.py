@@ -55,7 +55,19 @@ def test_equal_tensors_give_that_tensor_bit_for_bit() -> None:
 
 
 @pytest.mark.parametrize(
-    "weights", [[0.5, 0.5], [0.6, 0.4], [1.4, -0.4], [0.50000000025] * 2, [0.3, 0.3, 0.4], [0.7, 0.6, -0.3], [0.1] * 10]
+    "weights",
+    [
+        [0.5, 0.5],
+        [0.6, 0.4],
+        [1.4, -0.4],
+        [0.50000000025] * 2,
+        [1.0, 0.0],
+        [0.0, 1.0],
+        [1.0, 0.0, 0.0],
+        [0.3, 0.3, 0.4],
+        [0.7, 0.6, -0.3],
+        [0.1] * 10,
+    ],
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_equal_elements_among_others_stay_bit_for_bit(weights: list[float], dtype: torch.dtype) -> None:

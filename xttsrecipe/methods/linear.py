@@ -55,7 +55,7 @@ def _anchored(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     anchor = tensors[heaviest] if len(tensors) <= 2 else tensors[heaviest].clone()
     change: Tensor | None = None
     for index, weight in enumerate(weights):
-        if index == heaviest:
+        if index == heaviest or weight == 0:
             continue
         # A negative factor makes −0.0 of no difference: what 0.0 and −0.0 can both be added to, and stay.
         part = (anchor - tensors[index]).mul_(-weight) if weight > 0 else (tensors[index] - anchor).mul_(weight)
