@@ -98,7 +98,7 @@ def take_turns(case: Case, options: Options, work: Path) -> dict[str, Result | N
     for turn in range(options.turns):
         if not options.quick:
             # What fills the memory may have pushed torch itself out of the page cache.
-            run([sys.executable, "-c", "import torch"])
+            run([sys.executable, "-c", "import torch"], subprocess.DEVNULL)
         # What one leaves in memory, the next may have to clear away: not always the same.
         for contender in case.contenders[:: -1 if turn % 2 else 1]:
             available = available_memory()

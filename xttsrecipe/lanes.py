@@ -60,7 +60,8 @@ class Lane:
             if converted and step.spec.dtype in _FLOATS:
                 # Which NaN a conversion gives depends on the processor.
                 result.masked_fill_(result.isnan(), math.nan)
-            result = result if taken else _with_shared(result, pieces)
+            if not taken:
+                result = _with_shared(result, pieces)
             found.add(result, pieces, [step.sources[index] for index in segment.inputs])
         return result
 

@@ -14,7 +14,7 @@ from .errors import Problem, listed
 from .methods import METHODS
 from .recipe import Merge, Recipe, Rule, Take
 from .segments import Segment, whole
-from .specs import DType, Header, StoredTensor, TensorSpec, shape_text, widest
+from .specs import DType, Header, StoredTensor, TensorSpec, shape_text, shared_spec, widest
 from .text_rows import OutputVocabulary, TextRows
 from .xtts import TEXT_ROWS, TEXT_ROWS_PATTERN, VOCABULARY_FILE
 
@@ -155,12 +155,10 @@ class StepBuilder:
         weights: tuple[float, ...], shape: tuple[int, ...], segments: tuple[Segment, ...],
     ) -> Step:  # fmt: skip
         dtype = widest([tensor.spec.dtype for tensor in inputs])
-        wanted = _output_dtype(dtype, self._recipe.output.dtype)
-        first = inputs[0].spec
         return Step(
             key=key,
             name=self._prefix + key,
-            spec=first if (first.shape, first.dtype) == (shape, wanted) else TensorSpec(shape, wanted),
+            spec=shared_spec(shape, _output_dtype(dtype, self._recipe.output.dtype)),
             rule=rule.pattern if rule else None,
             method=method,
             sources=sources,

@@ -14,7 +14,7 @@ import os
 from typing import Any, BinaryIO
 
 from ..errors import CheckpointError, Location, Problem
-from ..specs import DType, RawCheckpoint, StoredTensor, TensorSpec, contiguous_strides
+from ..specs import DType, RawCheckpoint, StoredTensor, contiguous_strides, shared_spec
 from ..strict_json import check_size, unique_names
 from .plain import plain_entries, to_plain
 from .records import MalformedPickleError
@@ -83,7 +83,7 @@ def _tensor(name: str, entry: Any, data_start: int, path: str) -> StoredTensor:
     counts = all(type(count) is int and 0 <= count < 2**62 for count in (*shape, begin, end))
     if not counts or len(shape) > 64 or math.prod(shape) >= 2**62:
         raise _refused(path, f"describes tensor {name!r} with a shape or offsets that are no counts")
-    spec = TensorSpec(tuple(shape), CODES[code])
+    spec = shared_spec(tuple(shape), CODES[code])
     if end - begin != spec.nbytes:
         raise _refused(
             path,
