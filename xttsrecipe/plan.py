@@ -28,7 +28,7 @@ from .xtts import MODEL_FILES, TRAINER_PREFIX, generation, has_dvae
 # all threads together hold of them stays within so many bytes: pieces shrink for wide types, for many threads, and for
 # many sources where a method wants all at once.
 PIECE_ELEMENTS = 1 << 17
-PIECES_BYTES = 4 << 20
+PIECES_BYTES = 6 << 20
 # Pieces are whole multiples of so many elements, and that at least.
 _PIECE_UNIT = 1 << 10
 # How much of tensors that are held whole may be held at once, unless a single one needs more.
@@ -235,10 +235,10 @@ def held_bytes(step: Step) -> int:
 
 def _bytes_per_element(step: Step) -> int:
     """What an element takes on its way: as read, as computed with where that is another type, as written where that is
-    one; and what the method makes: two of the computed type, and two of float64 where more than two are summed in it.
+    one; and what the method makes: two of the computed type, or of float64 where more than two are summed in it.
     """
     inputs = sorted((_input_bytes(tensor, step.compute) for tensor in step.inputs), reverse=True)
-    made = 2 * step.compute.itemsize + (2 * DType.FLOAT64.itemsize if len(inputs) > 2 else 0)
+    made = 2 * (DType.FLOAT64 if len(inputs) > 2 else step.compute).itemsize
     written = step.spec.dtype.itemsize if step.spec.dtype != step.compute else 0
     return sum(inputs[:2] if takes_one_by_one(step) else inputs) + made + written
 

@@ -51,7 +51,7 @@ def _anchored(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     total = math.fsum(weights)
     if len(tensors) == 2 and weights[0] == weights[1]:
         return (tensors[0] + tensors[1]).mul_(0.5 if _is_one(total) else weights[0])
-    heaviest = _heaviest(weights)[0]
+    heaviest = weights.index(_heaviest(weights))
     anchor = tensors[heaviest] if len(tensors) <= 2 else tensors[heaviest].clone()
     change: Tensor | None = None
     for index, weight in enumerate(weights):
@@ -68,16 +68,17 @@ def _accumulated(tensors: Sequence[Tensor], weights: Sequence[float], scratch: S
     """Σ wᵢxᵢ of float32 tensors in float64, rounded once.
 
     Weights are cut to 29 bits, so that their products with float32 are exact and it does not matter whether a processor
-    fuses multiplication and addition. What is then missing from their sum is added to the heaviest.
+    fuses multiplication and addition. The heaviest make up for what is cut off, and are multiplied on their own.
     """
-    exact, missing = _exact_weights(tuple(weights))
-    heaviest = _heaviest(weights)
-    wide, result = (scratch(index) if scratch else tensors[0].double() for index in range(2))
-    result.fill_(-0.0)  # which adds nothing to −0.0
-    for index, weight in enumerate(exact):
-        result.add_(wide.copy_(tensors[index]), alpha=weight)
-        if missing and index in heaviest:
-            result.add_(wide, alpha=missing)
+    result, wide = (scratch(index) if scratch else tensors[0].double() for index in range(2))
+    exact = _exact_weights(tuple(weights))
+    result.copy_(tensors[0]).mul_(exact[0])
+    for index, weight in enumerate(exact[1:], 1):
+        wide.copy_(tensors[index])
+        if _cut(weight) == weight:
+            result.add_(wide, alpha=weight)
+        else:
+            result.add_(wide.mul_(weight))
     if min(weights) < 0:  # which make 0.0 of −0.0
         result.masked_fill_(_all_negative_zero(tensors), -0.0)
     # What is done with makes room for the result: tensors may be held whole.
@@ -112,23 +113,23 @@ def _literal(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     return first.where(same, narrow) if _is_one(math.fsum(weights)) else narrow
 
 
-def _heaviest(weights: Sequence[float]) -> list[int]:
-    """Those that count most, with whatever sign."""
-    most = max(map(abs, weights))
-    return [index for index, weight in enumerate(weights) if abs(weight) == most]
-
-
 def _is_one(total: float) -> bool:
     return abs(total - 1) <= 1e-9
 
 
+def _heaviest(weights: Sequence[float]) -> float:
+    """The one that counts most; of two that differ in their sign only, the positive."""
+    return max(weights, key=lambda weight: (abs(weight), weight))
+
+
 @functools.lru_cache(maxsize=64)
-def _exact_weights(weights: tuple[float, ...]) -> tuple[tuple[float, ...], float]:
-    """The weights with 29 bits each, and with as many what their sum then lacks, for each of the heaviest."""
-    cut = tuple(map(_cut, weights))
+def _exact_weights(weights: tuple[float, ...]) -> tuple[float, ...]:
+    """The weights with 29 bits each, but for the heaviest, which share what is left of their sum."""
     total = math.fsum(weights)
-    lacking = math.fsum([1.0 if _is_one(total) else total, *(-weight for weight in cut)])
-    return cut, _cut(lacking / len(_heaviest(weights)))
+    most = _heaviest(weights)
+    others = [-_cut(weight) for weight in weights if weight != most]
+    share = math.fsum([1.0 if _is_one(total) else total, *others]) / weights.count(most)
+    return tuple(share if weight == most else _cut(weight) for weight in weights)
 
 
 def _cut(weight: float) -> float:
