@@ -176,12 +176,17 @@ def test_a_torch_that_is_broken_is_told_from_a_bug(folder: Path, tmp_path: Path)
     (tmp_path / "torch.py").write_text("raise ImportError('libtorch_cpu.so: no such file')", encoding="utf-8")
     done = command("run", folder / "recipe.yaml", PYTHONPATH=f"{tmp_path}:{PROJECT}")
     assert done.code == 1
-    assert "torch cannot be loaded: libtorch_cpu.so: no such file\n  help: see whether python -c" in done.err
+    assert "torch cannot be loaded: libtorch_cpu.so: no such file [XR602]\n  help: see whether python -c" in done.err
     assert not (folder / "merged/news_audiobook.pth").exists()
 
 
 def test_an_error_comes_whole_from_another_process() -> None:
-    error = xttsrecipe.RecipeError([xttsrecipe.Problem("one"), xttsrecipe.Problem("two", hint="three")])
+    error = xttsrecipe.RecipeError(
+        [
+            xttsrecipe.Problem(xttsrecipe.Code.UNKNOWN_SOURCE, "one"),
+            xttsrecipe.Problem(xttsrecipe.Code.UNKNOWN_SOURCE, "two", hint="three"),
+        ]
+    )
     again = pickle.loads(pickle.dumps(error))
     assert (type(again), again.problems, str(again)) == (type(error), error.problems, "one\ntwo")
 

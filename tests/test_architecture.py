@@ -18,7 +18,7 @@ ROOT = "xttsrecipe"
 # Bottom to top, as in ARCHITECTURE.md. A module imports only from floors below its own; a package's modules may import
 # each other, without cycles. A package stands for all its modules.
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "version", "specs", "options", "interrupts"),
+    ("codes", "errors", "version", "specs", "options", "interrupts"),
     ("yaml_syntax", "patterns", "positional", "torch_dtypes", "segments", "strict_json", "claims", "crew", "heap"),
     ("document", "xtts", "vocabulary"),
     ("schema", "checkpoints", "methods", "settings"),

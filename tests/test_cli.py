@@ -385,7 +385,7 @@ def test_a_mistyped_source_of_set_is_refused(folder: Path) -> None:
     shown = invoke("plan", "recipe.yaml", "--set", "checkpoints.nwes=audiobook.pth")
     assert (shown.code, shown.out) == (1, "")
     assert shown.err == (
-        "--set checkpoints.nwes=audiobook.pth: no source named 'nwes'; did you mean 'news'?\n"
+        "--set checkpoints.nwes=audiobook.pth: no source named 'nwes'; did you mean 'news'? [XR101]\n"
         "  expected: one of news, audiobook\n"
     )
 
@@ -780,7 +780,10 @@ def test_init_works_with_odd_names(folder: Path, name: str) -> None:
     (folder / "recipes").mkdir()
     made = invoke("init", f"./{name}", "-o", "recipes/one.yaml")
     if name == ODD_NAMES["variable"]:
-        assert (made.code, made.err) == (1, f"{name}: has ${{ in its name, which recipes replace\n  help: rename it\n")
+        assert (made.code, made.err) == (
+            1,
+            f"{name}: has ${{ in its name, which recipes replace [XR112]\n  help: rename it\n",
+        )
         assert not (folder / "recipes" / "one.yaml").exists()
         return
     assert made.code == 0, made.err
@@ -1161,7 +1164,7 @@ def spoiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_run_names_what_is_not_finite_and_whose_it_is(spoiled: Path) -> None:
     shown = invoke("run", "recipe.yaml")
     assert shown.code == 0
-    assert "warning: 1 tensor holds values that are NaN or infinite\n    x: 2 from a, 2 from b\n" in shown.err
+    assert "warning: 1 tensor holds values that are NaN or infinite [XR607]\n    x: 2 from a, 2 from b\n" in shown.err
     assert shown.out.startswith("out.pth: 3 tensors")
 
 

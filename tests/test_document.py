@@ -359,7 +359,7 @@ def test_a_real_checkpoint_given_as_recipe_is_recognised(tmp_path: Path) -> None
     header = json.dumps({"gpt.x": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
     (tmp_path / "a.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(8))
     for name in ("a.pth", "old.pth", "a.safetensors"):
-        assert file_message(tmp_path / name).startswith(f"recipes/{name}: is a checkpoint, not a recipe\n")
+        assert file_message(tmp_path / name).startswith(f"recipes/{name}: is a checkpoint, not a recipe [XR002]\n")
 
 
 def test_a_file_of_just_the_allowed_size_is_read(tmp_path: Path) -> None:
@@ -368,12 +368,15 @@ def test_a_file_of_just_the_allowed_size_is_read(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
-    assert file_message(tmp_path / "x.yaml") == "recipes/x.yaml: the recipe cannot be read: No such file or directory\n"
+    assert (
+        file_message(tmp_path / "x.yaml")
+        == "recipes/x.yaml: the recipe cannot be read: No such file or directory [XR001]\n"
+    )
 
 
 def test_a_folder_in_place_of_a_file_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "x.yaml").mkdir()
-    assert file_message(tmp_path / "x.yaml") == "recipes/x.yaml: the recipe cannot be read: Is a directory\n"
+    assert file_message(tmp_path / "x.yaml") == "recipes/x.yaml: the recipe cannot be read: Is a directory [XR001]\n"
 
 
 @pytest.mark.parametrize(
@@ -382,7 +385,7 @@ def test_a_folder_in_place_of_a_file_is_an_error(tmp_path: Path) -> None:
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "x.yaml")
     with within(20):
-        assert file_message(tmp_path / "x.yaml").startswith("recipes/x.yaml: is a device, pipe or socket\n")
+        assert file_message(tmp_path / "x.yaml").startswith("recipes/x.yaml: is a device, pipe or socket [XR001]\n")
 
 
 def test_a_name_that_no_file_can_have_is_an_error(tmp_path: Path) -> None:
@@ -393,12 +396,14 @@ def test_a_name_that_no_file_can_have_is_an_error(tmp_path: Path) -> None:
 def test_a_file_without_read_permission_is_an_error(tmp_path: Path) -> None:
     path = written(tmp_path, b"name: a\n")
     path.chmod(0)
-    assert file_message(path) == "recipes/recipe.yaml: the recipe cannot be read: Permission denied\n"
+    assert file_message(path) == "recipes/recipe.yaml: the recipe cannot be read: Permission denied [XR001]\n"
 
 
 def test_the_byte_that_is_not_utf8_is_named_with_its_line(tmp_path: Path) -> None:
     text = file_message(written(tmp_path, b"a: 1\n# two\nb: \xe9\n"))
-    assert text == "recipes/recipe.yaml:3: is not UTF-8\n  found: byte 0xe9 in line 3\n  help: save it as UTF-8\n"
+    assert (
+        text == "recipes/recipe.yaml:3: is not UTF-8 [XR003]\n  found: byte 0xe9 in line 3\n  help: save it as UTF-8\n"
+    )
 
 
 @pytest.mark.parametrize(("character", "shown"), [("\0", "'\\x00'"), ("\x1b", "'\\x1b'"), ("\ufffe", "'\\ufffe'")])

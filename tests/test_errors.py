@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xttsrecipe.codes import Code
 from xttsrecipe.errors import (
     CheckpointError,
     ExitCode,
@@ -36,18 +37,20 @@ def test_a_location_reads_as_editors_and_terminals_link_it(where: Location, text
 
 
 def test_a_problem_as_text_is_where_and_what() -> None:
-    assert str(Problem("is empty", Location("a.yaml", 1), found="x", hint="y")) == "a.yaml:1: is empty"
-    assert str(Problem("is empty")) == "is empty"
+    assert (
+        str(Problem(Code.EMPTY_RECIPE, "is empty", Location("a.yaml", 1), found="x", hint="y")) == "a.yaml:1: is empty"
+    )
+    assert str(Problem(Code.EMPTY_RECIPE, "is empty")) == "is empty"
 
 
-@pytest.mark.parametrize("thing", [Location("a"), Problem("a")])
+@pytest.mark.parametrize("thing", [Location("a"), Problem(Code.EMPTY_RECIPE, "a")])
 def test_locations_and_problems_cannot_be_changed(thing: Location | Problem) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(thing, dataclasses.fields(thing)[0].name, "b")
 
 
 def test_an_error_carries_one_problem_or_all_of_them_in_order() -> None:
-    first, second = Problem("one", Location("a.yaml", 1)), Problem("two")
+    first, second = Problem(Code.EMPTY_RECIPE, "one", Location("a.yaml", 1)), Problem(Code.EMPTY_RECIPE, "two")
     assert XttsRecipeError(first).problems == (first,)
     both = XttsRecipeError(problem for problem in (first, second))
     assert both.problems == (first, second)
@@ -57,7 +60,7 @@ def test_an_error_carries_one_problem_or_all_of_them_in_order() -> None:
 @pytest.mark.parametrize("kind", [RecipeError, CheckpointError, OutputError])
 def test_whoever_catches_the_general_error_catches_every_kind(kind: type[XttsRecipeError]) -> None:
     with pytest.raises(XttsRecipeError, match=r"^one$"):
-        raise kind(Problem("one"))
+        raise kind(Problem(Code.EMPTY_RECIPE, "one"))
 
 
 def test_exit_codes_are_the_documented_ones() -> None:

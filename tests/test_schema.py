@@ -13,7 +13,7 @@ from xttsrecipe.document import parse_document
 from xttsrecipe.errors import Location, Problem
 from xttsrecipe.recipe import FORMATS
 from xttsrecipe.report.problems import problems_text
-from xttsrecipe.schema import check, schema_text
+from xttsrecipe.schema import _DESCRIBERS, _MALFORMED, check, schema_text
 from xttsrecipe.specs import DType
 
 SCHEMA: dict[str, Any] = json.loads(schema_text())
@@ -98,6 +98,23 @@ def test_every_object_with_fields_refuses_others(path: str) -> None:
 def test_every_reference_leads_somewhere_and_every_definition_is_used() -> None:
     references = {schema["$ref"] for schema in ALL.values() if "$ref" in schema}
     assert references == {f"#/definitions/{name}" for name in SCHEMA["definitions"]}
+
+
+def test_every_restriction_of_the_schema_is_one_that_can_be_told_of() -> None:
+    said = {
+        "title",
+        "description",
+        "examples",
+        "default",
+        "$schema",
+        "definitions",
+        "properties",
+        "propertyNames",
+        "$ref",
+    }
+    restrictions = {keyword for schema in ALL.values() for keyword in schema} - said
+    assert restrictions == set(_DESCRIBERS)
+    assert {resolved(part)["title"] for part in ALL.values() if "pattern" in part} == set(_MALFORMED)
 
 
 def test_output_types_are_keep_and_types_that_exist() -> None:

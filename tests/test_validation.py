@@ -214,7 +214,9 @@ def test_a_folder_without_recipes_is_a_problem(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_a_problem(tmp_path: Path) -> None:
-    assert message(tmp_path / "x.yaml") == "recipes/x.yaml: the recipe cannot be read: No such file or directory\n"
+    assert (
+        message(tmp_path / "x.yaml") == "recipes/x.yaml: the recipe cannot be read: No such file or directory [XR001]\n"
+    )
 
 
 def test_one_bad_recipe_does_not_hide_the_others(tmp_path: Path) -> None:

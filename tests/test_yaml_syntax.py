@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from xttsrecipe.codes import Code
 from xttsrecipe.yaml_syntax import Loader, explain, scalar
 
 # Line breaks and control characters cannot stand in a one-line scalar; what is unassigned YAML does not allow.
@@ -31,6 +32,7 @@ class Explanation(NamedTuple):
 
     line: int
     column: int
+    code: Code
     what: str
     hint: str
 
@@ -40,9 +42,9 @@ def explained(text: str) -> Explanation:
     loader = Loader(text)
     with pytest.raises(yaml.MarkedYAMLError) as caught:
         loader.get_single_node()
-    mark, what, hint = explain(caught.value, text.splitlines())
+    mark, code, what, hint = explain(caught.value, text.splitlines())
     assert mark is not None
-    return Explanation(mark.line + 1, mark.column + 1, what, hint or "")
+    return Explanation(mark.line + 1, mark.column + 1, code, what, hint or "")
 
 
 # --- scalars ----------------------------------------------------------------------------------------------------
@@ -274,7 +276,8 @@ def test_a_quote_that_is_never_closed_is_shown_where_it_opens(text: str, line: i
     ],
 )
 def test_common_mistakes_in_text_say_what_to_do(text: str, what: str, hint: str) -> None:
-    assert explained(text)[2:] == (what, hint)
+    said = explained(text)
+    assert (said.what, said.hint) == (what, hint)
 
 
 @pytest.mark.parametrize("text", ["weights:\n    a: 1\n  b: 1\n", "a:\n  b: 1\n c: 2\n"])
@@ -284,7 +287,7 @@ def test_a_key_that_is_indented_unlike_those_beside_it_is_told_so(text: str) -> 
 
 def test_what_nobody_foresaw_is_told_in_the_words_of_yaml() -> None:
     said = explained("key: |x\n  a\n")
-    assert said[2:] == (
+    assert said[3:] == (
         "YAML: while scanning a block scalar, expected chomping or indentation indicators, but found 'x'",
         "",
     )
@@ -296,7 +299,7 @@ def test_every_error_of_the_loader_can_be_explained(text: str) -> None:
     try:
         loader.get_single_node()
     except yaml.MarkedYAMLError as error:
-        mark, what, _ = explain(error, text.splitlines())
+        mark, _, what, _ = explain(error, text.splitlines())
         assert what
         assert mark is None or 0 <= mark.line <= text.count("\n")
     finally:

@@ -9,10 +9,12 @@ from .version import __version__
 
 if TYPE_CHECKING:
     from .api import inspect, load_recipe, make_plan, run
+    from .codes import Code
     from .errors import CheckpointError, OutputError, Problem, RecipeError, XttsRecipeError
 
 __all__ = [
     "CheckpointError",
+    "Code",
     "OutputError",
     "Problem",
     "RecipeError",
@@ -31,9 +33,9 @@ def __dir__() -> list[str]:
 
 def __getattr__(name: str) -> object:
     # All at once would be a tenth of a second in which the command does not yet know what to do on Ctrl-C.
-    if name in ("api", "errors"):
+    if name in ("api", "codes", "errors"):
         return importlib.import_module(f".{name}", __name__)
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = "api" if name.islower() else "errors"
+    home = "api" if name.islower() else "codes" if name == "Code" else "errors"
     return getattr(importlib.import_module(f".{home}", __name__), name)

@@ -21,6 +21,7 @@ from os import PathLike
 from pathlib import Path
 
 from . import checkpoints, plan, preflight, recipe
+from .codes import Code
 from .errors import CheckpointError, Problem, XttsRecipeError
 from .options import RunOptions
 from .plan import Plan
@@ -107,8 +108,12 @@ def import_torch() -> None:
         from . import execute  # noqa: F401
     except ModuleNotFoundError as error:
         raise XttsRecipeError(
-            Problem(f"a run needs {error.name}, which is not installed", hint="pip install torch (or its CPU build)")
+            Problem(
+                Code.TORCH_MISSING,
+                f"a run needs {error.name}, which is not installed",
+                hint="pip install torch (or its CPU build)",
+            )
         ) from error
     except (ImportError, OSError, AttributeError, RuntimeError, SyntaxError) as error:  # or only half of it is there
         hint = "see whether python -c 'import torch' works, and whether there is enough memory"
-        raise XttsRecipeError(Problem(f"torch cannot be loaded: {error}", hint=hint)) from error
+        raise XttsRecipeError(Problem(Code.UNUSABLE_TORCH, f"torch cannot be loaded: {error}", hint=hint)) from error

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from io import FileIO
 from pathlib import Path
 
+from .codes import Code
 from .errors import Location, OutputError, Problem
 
 if sys.platform == "win32":
@@ -62,7 +63,9 @@ def claim(target: Path) -> Iterator[bool]:
             claimed = lock.acquire()
         except BlockingIOError:
             hint = "wait until that one is done, then run again if it is still wanted"
-            raise OutputError(Problem("is being written by another run", Location(str(target)), hint=hint)) from None
+            raise OutputError(
+                Problem(Code.ANOTHER_RUN, "is being written by another run", Location(str(target)), hint=hint)
+            ) from None
         yield claimed
         lock.release()
     except BaseException:

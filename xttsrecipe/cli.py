@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from . import api, interrupts, preflight, validation
+from .codes import Code
 from .errors import ExitCode, Location, OutputError, Problem, XttsRecipeError
 from .options import RunOptions, default_threads
 from .patterns import PatternError
@@ -220,7 +221,9 @@ def inspect(
         else:
             text = inspection.inspection_keys_text(header, keys)
             if not text:
-                raise XttsRecipeError(Problem(f"no key matches {keys!r}", Location(str(checkpoint))))
+                raise XttsRecipeError(
+                    Problem(Code.NO_MATCHING_KEY, f"no key matches {keys!r}", Location(str(checkpoint)))
+                )
             show(text)
     except PatternError as error:
         raise typer.BadParameter(str(error), param_hint="--keys") from error
@@ -238,7 +241,7 @@ def components(
     header = None if checkpoint is None else api.inspect(checkpoint)
     if header and header.layout == "plain":
         what, hint = "is not XTTS: it has no named components", "xttsrecipe inspect shows what it has"
-        raise XttsRecipeError(Problem(what, Location(str(checkpoint)), hint=hint))
+        raise XttsRecipeError(Problem(Code.NO_COMPONENTS, what, Location(str(checkpoint)), hint=hint))
     show(components_json(header) if json else components_text(header))
 
 
@@ -271,10 +274,13 @@ def init(
             file.write(text)
     except FileExistsError:
         raise OutputError(
-            Problem("exists: it is not overwritten", Location(str(output)), hint="choose another name")
+            Problem(
+                Code.RECIPE_EXISTS, "exists: it is not overwritten", Location(str(output)), hint="choose another name"
+            )
         ) from None
     except OSError as error:
-        raise OutputError(Problem(f"cannot be written: {error.strerror or error}", Location(str(output)))) from error
+        what = f"cannot be written: {error.strerror or error}"
+        raise OutputError(Problem(Code.UNWRITABLE, what, Location(str(output)))) from error
     say(f"wrote {relative(output)}; see what it does with: xttsrecipe plan {shlex.quote(str(output))}\n")
 
 

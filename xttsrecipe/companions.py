@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoints.content_digest import bytes_digest
+from .codes import Code
 from .errors import Problem, listed
 from .metadata import OutputMetadata
 from .recipe import Recipe
@@ -70,6 +71,7 @@ def plan_companions(
         text = text_step(steps)
         owner = names[text.sources[0] if text else 0]
         yield Problem(
+            Code.DIRECTORY_WITHOUT_VOCABULARY,
             f"an output directory needs a {VOCABULARY_FILE}, and that of {owner}, whose text rows it has, is not known",
             recipe.output.where,
             hint=f"name it: vocabulary: {{{owner}: PATH}}; or make {owner} a model directory, or write to a .pth file",
@@ -111,6 +113,7 @@ def _config_file(
         companion = Companion(CONFIG_FILE, "the checkpoint's", _json(config))
     else:
         return Problem(
+            Code.DIRECTORY_WITHOUT_CONFIG,
             f"an output directory needs a {CONFIG_FILE}, and no source has a config",
             recipe.output.where,
             hint=f"make one source a model directory with a {CONFIG_FILE}, or write to a .pth file",
@@ -118,6 +121,7 @@ def _config_file(
     misfits = size_misfits(config, specs)
     if misfits:
         return Problem(
+            Code.CONFIG_OF_ANOTHER_NETWORK,
             f"the {CONFIG_FILE} for the output directory ({companion.origin}) describes another network",
             recipe.output.where,
             found="; ".join(misfits),

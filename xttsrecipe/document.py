@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from .codes import Code
 from .errors import Location, Problem, RecipeError
 from .yaml_syntax import Loader, explain, scalar
 
@@ -70,7 +71,9 @@ def _put(data: Any, path: Path_, value: Any, origin: Location) -> Any:
     if not path:
         return value
     if data is not None and not isinstance(data, dict):
-        raise RecipeError(Problem(f"cannot set {path[0]!r} in something that is not a mapping", origin))
+        raise RecipeError(
+            Problem(Code.IMPOSSIBLE_SETTING, f"cannot set {path[0]!r} in something that is not a mapping", origin)
+        )
     return {**(data or {}), path[0]: _put((data or {}).get(path[0]), path[1:], value, origin)}
 
 
@@ -80,15 +83,25 @@ def read_document(path: Path) -> Document:
     try:
         mode = path.stat().st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # of which reading might never end, or never begin
-            raise RecipeError(Problem("is a device, pipe or socket", Location(file), expected="a recipe, a YAML file"))
+            raise RecipeError(
+                Problem(
+                    Code.UNREADABLE_RECIPE,
+                    "is a device, pipe or socket",
+                    Location(file),
+                    expected="a recipe, a YAML file",
+                )
+            )
         with path.open("rb") as handle:
             raw = handle.read(_MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise RecipeError(Problem(f"the recipe cannot be read: {reason}", Location(file))) from error
+        raise RecipeError(
+            Problem(Code.UNREADABLE_RECIPE, f"the recipe cannot be read: {reason}", Location(file))
+        ) from error
     if raw.startswith(_CHECKPOINT_MAGIC) or (raw[8:9] == b"{" and b"\0" in raw[:8]):
         raise RecipeError(
             Problem(
+                Code.NOT_A_RECIPE,
                 "is a checkpoint, not a recipe",
                 Location(file),
                 hint="xttsrecipe inspect shows a checkpoint; xttsrecipe init writes a recipe for it",
@@ -97,6 +110,7 @@ def read_document(path: Path) -> Document:
     if len(raw) > _MAX_BYTES:
         raise RecipeError(
             Problem(
+                Code.NOT_A_RECIPE,
                 "is too big for a recipe",
                 Location(file),
                 found="more than 64 KiB",
@@ -108,13 +122,16 @@ def read_document(path: Path) -> Document:
 
 def _decode(raw: bytes, file: str) -> str:
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise RecipeError(Problem("is not UTF-8 but UTF-16", Location(file, 1), hint="save it as UTF-8"))
+        raise RecipeError(
+            Problem(Code.NOT_UTF_8, "is not UTF-8 but UTF-16", Location(file, 1), hint="save it as UTF-8")
+        )
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise RecipeError(
             Problem(
+                Code.NOT_UTF_8,
                 "is not UTF-8",
                 Location(file, line),
                 found=f"byte 0x{raw[error.start]:02x} in line {line}",
@@ -146,6 +163,7 @@ class _Builder:
         root = self._compose()
         if root is None:
             raise self._error(
+                Code.EMPTY_RECIPE,
                 "is empty: there is no recipe in it",
                 None,
                 hint="xttsrecipe init CHECKPOINT… writes one to start from",
@@ -165,10 +183,12 @@ class _Builder:
             column = position - self._text.rfind("\n", 0, position) - 1
             character = self._text[position : position + 1]
             raise RecipeError(
-                Problem(f"YAML does not allow the character {character!r}", self._at(line, column))
+                Problem(
+                    Code.FORBIDDEN_CHARACTER, f"YAML does not allow the character {character!r}", self._at(line, column)
+                )
             ) from error
         except RecursionError as error:
-            raise self._error("is nested too deeply", None) from error
+            raise self._error(Code.EXPANDS_TOO_FAR, "is nested too deeply", None) from error
         finally:
             if loader is not None:
                 loader.dispose()
@@ -176,7 +196,11 @@ class _Builder:
     def _data(self, node: yaml.Node, path: Path_, depth: int) -> Any:
         self._nodes += 1
         if self._nodes > _MAX_NODES or depth > _MAX_DEPTH:
-            raise self._error("its aliases expand to far more than a recipe holds, or it is nested too deeply", node)
+            raise self._error(
+                Code.EXPANDS_TOO_FAR,
+                "its aliases expand to far more than a recipe holds, or it is nested too deeply",
+                node,
+            )
         self._values.setdefault(path, self._where(node))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path, depth)
@@ -189,13 +213,18 @@ class _Builder:
         mapping: dict[str, Any] = {}
         for key_node, value_node in node.value:
             if not isinstance(key_node, yaml.ScalarNode):
-                raise self._error("a key must be text", key_node, hint="quote a key that begins with { or [")
+                raise self._error(
+                    Code.UNQUOTED_TEXT, "a key must be text", key_node, hint="quote a key that begins with { or ["
+                )
             key = str(key_node.value)
             if key == "<<" and key_node.style is None:
-                raise self._error("merge keys (<<) are not part of a recipe", key_node, hint="write the entries out")
+                raise self._error(
+                    Code.MERGE_KEY, "merge keys (<<) are not part of a recipe", key_node, hint="write the entries out"
+                )
             below = (*path, key)
             if key in mapping:
                 raise self._error(
+                    Code.DUPLICATE_KEY,
                     f"{key!r} is there twice: the first is in line {self._keys[below].line}",
                     key_node,
                     hint="remove one of them",
@@ -214,13 +243,13 @@ class _Builder:
         text = self._lines[line] if line < len(self._lines) else None
         return Location(self._file, line + 1, column + 1, text, max(length, 1))
 
-    def _error(self, what: str, node: yaml.Node | None, hint: str | None = None) -> RecipeError:
-        return RecipeError(Problem(what, self._where(node) if node else Location(self._file), hint=hint))
+    def _error(self, code: Code, what: str, node: yaml.Node | None, hint: str | None = None) -> RecipeError:
+        return RecipeError(Problem(code, what, self._where(node) if node else Location(self._file), hint=hint))
 
     def _syntax_error(self, error: yaml.MarkedYAMLError) -> RecipeError:
-        mark, what, hint = explain(error, self._lines)
+        mark, code, what, hint = explain(error, self._lines)
         where = self._at(mark.line, mark.column) if mark else Location(self._file)
-        return RecipeError(Problem(what, where, hint=hint))
+        return RecipeError(Problem(code, what, where, hint=hint))
 
 
 def join_path(path: Sequence[str | int]) -> str:

@@ -9,6 +9,10 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .codes import Code
 
 
 class ExitCode(IntEnum):
@@ -40,8 +44,9 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong: where, what was found, what was expected, and what to do about it."""
+    """One thing that is wrong: of which kind, where, what was found, what was expected, and what to do about it."""
 
+    code: Code
     what: str
     where: Location | None = None
     found: str | None = None

@@ -20,6 +20,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="Failed to initialize NumPy", category=UserWarning)
     import torch
 
+from .codes import Code
 from .crew import Crew, Room, Shared
 from .errors import OutputError, Problem, XttsRecipeError, listed
 from .heap import give_back_large_blocks
@@ -137,7 +138,9 @@ def _start(thread: threading.Thread) -> None:
         thread.start()
     except RuntimeError as error:
         hint = "run again with --threads 1, or where fewer programs are at work"
-        raise XttsRecipeError(Problem(f"the system gives no more threads: {error}", hint=hint)) from error
+        raise XttsRecipeError(
+            Problem(Code.NO_MORE_THREADS, f"the system gives no more threads: {error}", hint=hint)
+        ) from error
 
 
 def _follow(news: SimpleQueue[int | BaseException | None], running: int, on_bytes: Callable[[int], None]) -> None:
@@ -203,7 +206,7 @@ def _check_device(name: str) -> None:
         reason = str(error).partition("\n")[0]
     if reason:
         hint = "leave --device out to compute on the processor"
-        raise XttsRecipeError(Problem(f"the device {name!r} cannot be used: {reason}", hint=hint))
+        raise XttsRecipeError(Problem(Code.UNUSABLE_DEVICE, f"the device {name!r} cannot be used: {reason}", hint=hint))
 
 
 def _refuse_overflow(plan: Plan, nonfinite: Iterable[NonFinite]) -> None:
@@ -214,6 +217,7 @@ def _refuse_overflow(plan: Plan, nonfinite: Iterable[NonFinite]) -> None:
     count = "1 tensor has" if len(overflowed) == 1 else f"{len(overflowed)} tensors have"
     raise OutputError(
         Problem(
+            Code.OVERFLOW,
             f"{count} values that are too large for {dtypes}",
             plan.recipe.output.where,
             hint=f"{_MORE_RANGE.get(dtypes, '')}run again with --allow-overflow to have them infinite",

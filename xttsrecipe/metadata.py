@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+from .codes import Code
 from .errors import Problem, listed
 from .recipe import Recipe
 from .specs import Header
@@ -212,6 +213,7 @@ def architecture_problems(recipe: Recipe, headers: Sequence[Header]) -> list[Pro
                 if value != expected:
                     problems.append(
                         Problem(
+                            Code.DIFFERENT_ARCHITECTURES,
                             f"the configs of {first} and {name} describe different networks",
                             source.where,
                             found=f"model_args.{field} is {expected!r} in {first} and {value!r} in {name}",

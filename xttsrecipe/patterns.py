@@ -14,6 +14,7 @@ from itertools import chain
 
 import bracex
 
+from .codes import Code
 from .errors import nearest
 
 _MAX_ALTERNATIVES = 1_000
@@ -30,7 +31,11 @@ KeyTest = Callable[[str], bool]
 
 
 class PatternError(ValueError):
-    """The pattern cannot be used; ``str()`` says why."""
+    """The pattern cannot be used; ``str()`` says why, ``code`` which kind of problem that is."""
+
+    def __init__(self, code: Code, why: str) -> None:
+        super().__init__(why)
+        self.code = code
 
 
 def compile_pattern(pattern: str, components: Mapping[str, Sequence[str]]) -> KeyTest:
@@ -48,7 +53,10 @@ def compile_patterns(
             globs = _expanded(pattern, components)
             count += len(globs)
             if count > _MAX_TOGETHER:
-                yield PatternError(f"the patterns up to here expand to more than {_MAX_TOGETHER:,} alternatives")
+                yield PatternError(
+                    Code.PATTERN_TOO_LARGE,
+                    f"the patterns up to here expand to more than {_MAX_TOGETHER:,} alternatives",
+                )
                 return
             yield _test(globs)
         except PatternError as error:
@@ -58,14 +66,18 @@ def compile_patterns(
 def _expanded(pattern: str, components: Mapping[str, Sequence[str]]) -> list[str]:
     """The globs that a pattern stands for, without braces and components. Raises as ``compile_pattern`` does."""
     if len(pattern) > _MAX_LENGTH:
-        raise PatternError(f"the pattern has {len(pattern):,} characters, more than {_MAX_LENGTH:,}")
+        raise PatternError(
+            Code.PATTERN_TOO_LARGE, f"the pattern has {len(pattern):,} characters, more than {_MAX_LENGTH:,}"
+        )
     globs: list[str] = []
     for part in _without_braces(pattern):  # in which components stand too: {@encoder,mel_stats}, @{mlp,norms}
         globs += [part] if part[:1] != "@" else chain.from_iterable(map(_without_braces, _component(part, components)))
     if len(globs) > _MAX_ALTERNATIVES:
-        raise PatternError(_TOO_MANY)
+        raise PatternError(Code.PATTERN_TOO_LARGE, _TOO_MANY)
     if sum(map(len, globs)) > _MAX_EXPANDED_LENGTH:
-        raise PatternError(f"the pattern expands to more than {_MAX_EXPANDED_LENGTH:,} characters")
+        raise PatternError(
+            Code.PATTERN_TOO_LARGE, f"the pattern expands to more than {_MAX_EXPANDED_LENGTH:,} characters"
+        )
     return globs
 
 
@@ -76,9 +88,9 @@ def _without_braces(pattern: str) -> list[str]:
     try:
         return bracex.expand(pattern, keep_escapes=True, limit=_MAX_ALTERNATIVES) or [""]
     except bracex.ExpansionLimitException as error:
-        raise PatternError(_TOO_MANY) from error
+        raise PatternError(Code.PATTERN_TOO_LARGE, _TOO_MANY) from error
     except RecursionError as error:
-        raise PatternError("the pattern has braces within braces beyond reason") from error
+        raise PatternError(Code.PATTERN_TOO_LARGE, "the pattern has braces within braces beyond reason") from error
 
 
 def _test(globs: Iterable[str]) -> KeyTest:
@@ -102,7 +114,8 @@ def _component(pattern: str, components: Mapping[str, Sequence[str]]) -> Sequenc
         near = nearest(name, components, count=1)
         known = ", ".join(f"@{component}" for component in components)
         raise PatternError(
-            f"no component is named {pattern!r}; " + (f"did you mean '@{near[0]}'?" if near else f"there are {known}")
+            Code.UNKNOWN_COMPONENT,
+            f"no component is named {pattern!r}; " + (f"did you mean '@{near[0]}'?" if near else f"there are {known}"),
         )
     return components[name]
 

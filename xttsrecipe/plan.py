@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .caveats import caveats
 from .checkpoints import safetensors
+from .codes import Code
 from .companions import Companion, plan_companions
 from .errors import Problem, RecipeError
 from .metadata import OutputMetadata, architecture_problems, merge_metadata
@@ -158,6 +159,7 @@ def _generation_problems(recipe: Recipe, headers: Sequence[Header]) -> Iterator[
     for source, header, kind in zip(recipe.sources, headers, kinds, strict=True):
         if kind and kind != first:
             yield Problem(
+                Code.DIFFERENT_MODELS,
                 f"{recipe.sources[reference].name} is {_named(headers[reference])} and {source.name} is "
                 f"{_named(header)}: they cannot be merged",
                 source.where,
@@ -178,10 +180,17 @@ def _format_problems(recipe: Recipe, steps: Sequence[Step]) -> Iterator[Problem]
     homeless = [f"{step.name}: {step.spec}" for step in steps if step.spec.dtype not in safetensors.CODES.values()]
     if homeless:
         what = f"safetensors has no code for the element type of {len(homeless)} of the tensors"
-        yield Problem(what, recipe.output.where, hint="write a .pth file", details=tuple(homeless))
+        yield Problem(
+            Code.NOT_FOR_SAFETENSORS, what, recipe.output.where, hint="write a .pth file", details=tuple(homeless)
+        )
     for step in steps:
         if step.name == "__metadata__" or not step.name.isprintable():
-            yield Problem(f"safetensors has no place for {step.name!r}", recipe.output.where, hint="write a .pth file")
+            yield Problem(
+                Code.NOT_FOR_SAFETENSORS,
+                f"safetensors has no place for {step.name!r}",
+                recipe.output.where,
+                hint="write a .pth file",
+            )
 
 
 def _layout_problems(recipe: Recipe, headers: Sequence[Header]) -> Iterator[Problem]:
@@ -191,10 +200,10 @@ def _layout_problems(recipe: Recipe, headers: Sequence[Header]) -> Iterator[Prob
     output = recipe.output
     if output.layout != "preserve":
         what = f"there is no {output.layout} layout of a checkpoint that is not XTTS"
-        yield Problem(what, output.where, hint="remove output.layout")
+        yield Problem(Code.ONLY_FOR_XTTS, what, output.where, hint="remove output.layout")
     if output.is_directory:
         what = "a model directory is what the XTTS client loads, and the sources are not XTTS"
-        yield Problem(what, output.where, hint="write to a .pth or .safetensors file")
+        yield Problem(Code.ONLY_FOR_XTTS, what, output.where, hint="write to a .pth or .safetensors file")
 
 
 def _layout(recipe: Recipe, headers: Sequence[Header]) -> str:

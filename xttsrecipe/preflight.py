@@ -16,6 +16,7 @@ from .checkpoints import open_checkpoint
 from .checkpoints.content_digest import content_digest
 from .checkpoints.model_directory import foreign_entries
 from .checkpoints.unchanged import stamps_at
+from .codes import Code
 from .companions import vocabulary_name
 from .errors import CheckpointError, Location, OutputError, Problem, listed
 from .metadata import PROVENANCE
@@ -63,7 +64,12 @@ def output_problems(plan: Plan, force: bool = False) -> Iterator[Problem]:
         yield from _refusals(plan, force)
         yield from _space_problems(plan, output)
     except OSError as error:  # a name too long, a link that leads to itself
-        yield _refused(output, f"cannot be written: {error.strerror or error}", hint="choose another place with -o")
+        yield _refused(
+            Code.UNWRITABLE,
+            output,
+            f"cannot be written: {error.strerror or error}",
+            hint="choose another place with -o",
+        )
 
 
 def _refusals(plan: Plan, force: bool) -> Iterator[Problem]:
@@ -71,13 +77,14 @@ def _refusals(plan: Plan, force: bool) -> Iterator[Problem]:
     variable = re.search(r"\$\{[^}]*\}", str(output))
     if variable:
         hint = "set that environment variable, or choose the file with -o"
-        yield _refused(output, f"{variable[0]} in its name stands for nothing here", hint=hint)
+        yield _refused(Code.UNSET_VARIABLE, output, f"{variable[0]} in its name stands for nothing here", hint=hint)
         return
     replaced = _replaced_files(plan)
     for what, path in _inputs(plan):
         found = next((target for target in replaced if _same_file(path, target)), None)
         if found:
             yield _refused(
+                Code.OUTPUT_IS_INPUT,
                 found,
                 f"is also {what}: a run never overwrites its input, not even with --force",
                 hint="choose another output.path, or another place with -o",
@@ -112,20 +119,25 @@ def _file_refusals(plan: Plan, force: bool) -> Iterator[Problem]:
     output = plan.recipe.output.path
     if output.is_dir():
         hint = f"end it with / to write a model directory, or write to a file in it: {output / 'model.pth'}"
-        yield _refused(output, "is a directory", expected="the name of a file", hint=hint)
+        yield _refused(Code.FILE_OR_DIRECTORY, output, "is a directory", expected="the name of a file", hint=hint)
         return
     beside = {plan.path_of(companion): companion for companion in plan.companions}
     for path in beside:
         if path.is_dir():
             hint = "move it away, choose another output.path, or another place with -o"
             expected = "a file's name: the merged vocabulary goes there"
-            yield _refused(path, "is a directory", expected=expected, hint=hint)
+            yield _refused(Code.FILE_OR_DIRECTORY, path, "is a directory", expected=expected, hint=hint)
             return
     existing = _exists(output)
     for path in (output, *beside):
         if _exists(path) and not path.is_file():
             hint = "choose another output.path, or another place with -o"
-            yield _refused(path, "is a device or a pipe: it is not replaced, not even with --force", hint=hint)
+            yield _refused(
+                Code.IRREPLACEABLE_OUTPUT,
+                path,
+                "is a device or a pipe: it is not replaced, not even with --force",
+                hint=hint,
+            )
             return
     if force:
         return
@@ -137,6 +149,7 @@ def _file_refusals(plan: Plan, force: bool) -> Iterator[Problem]:
     changed = _not_as_written(made or {}, others)
     if changed:
         yield _refused(
+            Code.CHANGED_SINCE_WRITTEN,
             output.with_name(changed[0]),
             "exists, and is not what xttsrecipe wrote with the model that is replaced: it is not replaced",
             hint="move it away, choose an output of another name with -o, or replace it with --force",
@@ -149,18 +162,31 @@ def _directory_refusals(plan: Plan, force: bool) -> Iterator[Problem]:
         return
     if not output.is_dir():
         hint = "choose another name, or move the file away"
-        yield _refused(output, "is a file", expected="the name of a directory, as it ends in /", hint=hint)
+        yield _refused(
+            Code.FILE_OR_DIRECTORY, output, "is a file", expected="the name of a directory, as it ends in /", hint=hint
+        )
         return
     if os.path.ismount(output):  # never raises
         hint = f"choose a folder in it: {output / 'merged'}/"
-        yield _refused(output, "is where a disk is mounted, which cannot be replaced as a whole", hint=hint)
+        yield _refused(
+            Code.IRREPLACEABLE_OUTPUT,
+            output,
+            "is where a disk is mounted, which cannot be replaced as a whole",
+            hint=hint,
+        )
         return
     if _same_file(output, Path(os.curdir)):
-        yield _refused(output, "is the folder that you stand in", hint="go to another folder, or choose another output")
+        yield _refused(
+            Code.IRREPLACEABLE_OUTPUT,
+            output,
+            "is the folder that you stand in",
+            hint="go to another folder, or choose another output",
+        )
         return
     other = foreign_entries(output)
     if other:
         yield _refused(
+            Code.FOREIGN_FILES,
             output,
             "holds what does not belong to a model directory: it is not replaced, not even with --force",
             found=", ".join(other[:5]),
@@ -176,6 +202,7 @@ def _directory_refusals(plan: Plan, force: bool) -> Iterator[Problem]:
     changed = _not_as_written(made, (path for path in output.iterdir() if path != plan.model_path))
     if changed:
         yield _refused(
+            Code.CHANGED_SINCE_WRITTEN,
             output,
             f"holds {listed(changed)} other than xttsrecipe wrote: it is not replaced, as that may be your work",
             hint="copy what you want to keep, then replace the directory with --force",
@@ -191,6 +218,7 @@ def _not_as_written(made: Mapping[str, Any], beside: Iterable[Path]) -> list[str
 
 def _foreign(path: Path) -> Problem:
     return _refused(
+        Code.NOT_MADE_BY_XTTSRECIPE,
         path,
         "exists and was not made by xttsrecipe: it is not replaced",
         hint="move it away, choose another output with -o, or replace it with --force",
@@ -225,14 +253,20 @@ def _same_file(source: Path, output: Path) -> bool:
 def _space_problems(plan: Plan, output: Path) -> Iterator[Problem]:
     folder = next((folder for folder in Path(os.path.realpath(output)).parents if folder.exists()), None)
     if folder is None:
-        yield _refused(output, "is on a drive that is not there", hint="choose another place with -o")
+        yield _refused(Code.UNWRITABLE, output, "is on a drive that is not there", hint="choose another place with -o")
         return
     if not os.access(folder, os.W_OK):
-        yield _refused(output, f"cannot be written: no permission to write in {folder}", hint="choose another place")
+        yield _refused(
+            Code.UNWRITABLE,
+            output,
+            f"cannot be written: no permission to write in {folder}",
+            hint="choose another place",
+        )
         return
     free = shutil.disk_usage(folder).free
     if free < plan.disk:
         yield _refused(
+            Code.NO_ROOM,
             output,
             "does not fit on the disk",
             found=f"{free:,} bytes free in {folder}",
@@ -247,6 +281,7 @@ def _check_digests(plan: Plan) -> None:
         if source.sha256 and (found := _sha256(header.path)) != source.sha256:
             problems.append(
                 Problem(
+                    Code.DIGEST_DIFFERS,
                     f"{source.name} is not the file that the recipe means: its sha256 differs",
                     source.where,
                     found=found,
@@ -266,9 +301,11 @@ def _sha256(path: Path) -> str:
             while count := file.readinto(buffer):
                 digest.update(buffer[:count])
     except OSError as error:
-        raise CheckpointError(Problem(f"cannot be read: {error.strerror or error}", Location(str(path)))) from error
+        raise CheckpointError(
+            Problem(Code.UNREADABLE_FILE, f"cannot be read: {error.strerror or error}", Location(str(path)))
+        ) from error
     return digest.hexdigest()
 
 
-def _refused(output: Path, what: str, **more: Any) -> Problem:
-    return Problem(what, Location(str(output)), **more)
+def _refused(code: Code, output: Path, what: str, **more: Any) -> Problem:
+    return Problem(code, what, Location(str(output)), **more)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import schema
+from .codes import Code
 from .document import Document, Path_, join_path, read_document
 from .errors import Location, Problem, RecipeError, did_you_mean, listed
 from .patterns import KeyTest, PatternError, compile_patterns
@@ -176,9 +177,9 @@ class _Parser:
             settings=tuple(setting.text for setting in self._settings if not setting.names_a_file),
         )
 
-    def _problem(self, path: Path_, what: str, *, at_key: bool = False, **more: Any) -> None:
+    def _problem(self, code: Code, path: Path_, what: str, *, at_key: bool = False, **more: Any) -> None:
         where = self._document.where_key(path) if at_key else self._document.where(path)
-        self._problems.append(Problem(f"{join_path(path)}: {what}", where, **more))
+        self._problems.append(Problem(code, f"{join_path(path)}: {what}", where, **more))
 
     def _sources(self) -> Iterator[Source]:
         vocabularies = self._data.get("vocabulary", {})
@@ -201,7 +202,7 @@ class _Parser:
         try:
             os.fsencode(path)
         except UnicodeEncodeError:
-            self._problem(where, f"{text!r} cannot be the name of a file")
+            self._problem(Code.UNUSABLE_FILE_NAME, where, f"{text!r} cannot be the name of a file")
             return path
         # recipes/../merged reads better as merged, but is another folder if recipes is a symbolic link.
         tidy = Path(os.path.normpath(path))
@@ -213,7 +214,7 @@ class _Parser:
             return self._names.index(name)
         what = f"{join_path(path)}: no source named {name!r}{did_you_mean(name, self._names)}"
         where = self._document.where_key(path) if at_key else _within(self._document.where(path), name)
-        self._problems.append(Problem(what, where, expected=f"one of {', '.join(self._names)}"))
+        self._problems.append(Problem(Code.UNKNOWN_SOURCE, what, where, expected=f"one of {', '.join(self._names)}"))
         return 0
 
     def _chosen(self, field: str) -> int | None:
@@ -227,6 +228,7 @@ class _Parser:
         vocabularies = self._data.get("vocabulary", {})
         if vocabularies and ORDER in self._names:
             self._problem(
+                Code.RESERVED_SOURCE_NAME,
                 ("checkpoints", ORDER),
                 f"a checkpoint cannot be called {ORDER!r} where there is a vocabulary: there the word says whose ids "
                 "the merged vocabulary keeps",
@@ -237,7 +239,7 @@ class _Parser:
             if name not in (ORDER, *self._names):
                 what = f"no source named {name!r}{did_you_mean(name, (ORDER, *self._names))}"
                 expected = f"{ORDER}, or one of {', '.join(self._names)}"
-                self._problem(("vocabulary", name), what, at_key=True, expected=expected)
+                self._problem(Code.UNKNOWN_SOURCE, ("vocabulary", name), what, at_key=True, expected=expected)
         return self._source(vocabularies[ORDER], ("vocabulary", ORDER)) if ORDER in vocabularies else None
 
     def _weights(self, path: Path_) -> tuple[float, ...]:
@@ -252,19 +254,13 @@ class _Parser:
             self._source(name, (*path, name), at_key=True)
         absent = [name for name in self._names if name not in given]
         if absent:
-            self._problem(
-                path,
-                f"no weight for {listed(absent)}",
-                at_key=True,
-                hint=f"name every source; {absent[0]}: 0 leaves it out",
-            )
+            hint = f"name every source; {absent[0]}: 0 leaves it out"
+            self._problem(Code.MISSING_WEIGHT, path, f"no weight for {listed(absent)}", at_key=True, hint=hint)
         for name, weight in given.items():
             if not abs(weight) <= 1e6:  # nor NaN
-                self._problem(
-                    (*path, name),
-                    f"{weight} is not usable as a weight",
-                    expected="a finite number, seldom beyond -1 and 2",
-                )
+                expected = "a finite number, seldom beyond -1 and 2"
+                what = f"{weight} is not usable as a weight"
+                self._problem(Code.UNUSABLE_WEIGHT, (*path, name), what, expected=expected)
         if len(self._problems) > faults:
             return (1 / count,) * count
         return self._balanced([float(given[name]) for name in self._names], path)
@@ -273,12 +269,12 @@ class _Parser:
         total = math.fsum(weights)
         if self._data.get("normalize", False):
             if abs(total) < _SUM_TOLERANCE:
-                self._problem(path, "weights that sum to 0 cannot be normalized", at_key=True)
+                self._problem(Code.WEIGHTS_SUM_TO_ZERO, path, "weights that sum to 0 cannot be normalized", at_key=True)
                 return tuple(weights)
             return tuple(weight / total for weight in weights)
         if abs(total - 1) > _SUM_TOLERANCE:
             self._problem(
-                path, f"the weights sum to {total:.10g}, not to 1", at_key=True,
+                Code.WEIGHTS_DO_NOT_SUM_TO_ONE, path, f"the weights sum to {total:.10g}, not to 1", at_key=True,
                 hint="change them, or write 'normalize: true' to have them divided by their sum",
             )  # fmt: skip
         return tuple(weights)
@@ -296,7 +292,7 @@ class _Parser:
         for (pattern, entry), matches in zip(overrides.items(), compile_patterns(overrides, COMPONENTS), strict=False):
             path: Path_ = ("overrides", pattern)
             if isinstance(matches, PatternError):
-                self._problem(path, str(matches), at_key=True)
+                self._problem(matches.code, path, str(matches), at_key=True)
                 continue
             yield Rule(pattern, matches, self._decision(entry, path, default), self._document.where_key(path))
 
@@ -306,11 +302,8 @@ class _Parser:
         if "from" in entry:
             others = [name for name in entry if name != "from"]
             if others:
-                self._problem(
-                    (*path, others[0]),
-                    f"'from' takes tensors as they are; {listed(others)} cannot go with it",
-                    at_key=True,
-                )
+                what = f"'from' takes tensors as they are; {listed(others)} cannot go with it"
+                self._problem(Code.FROM_WITH_MORE, (*path, others[0]), what, at_key=True)
             return Take(self._source(entry["from"], (*path, "from")))
         weights = self._weights((*path, "weights")) if "weights" in entry else default.weights
         return Merge(weights, self._method((*path, "method")) if "method" in entry else default.method)
@@ -321,7 +314,8 @@ class _Parser:
         path = self._file_name(output["path"], ("output", "path"))
         suffix = ".pth" if is_directory else path.suffix.lower()
         if suffix not in FORMATS:
-            self._problem(("output", "path"), f"{output['path']!r} has no suffix", expected=", ".join(FORMATS))
+            what = f"{output['path']!r} has no suffix"
+            self._problem(Code.MALFORMED_PATH, ("output", "path"), what, expected=", ".join(FORMATS))
         return Output(
             path=path,
             is_directory=is_directory,

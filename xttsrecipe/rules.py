@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping
 
+from .codes import Code
 from .errors import Problem
 from .patterns import PatternError, compile_pattern, suggestions
 from .recipe import Recipe, Rule
@@ -43,9 +44,10 @@ def _problem(rule: Rule, decided: Mapping[str, Rule | None], hinted: bool) -> Pr
     matched = list(filter(rule.matches, decided))
     if not matched:
         hint = _hint(rule.pattern, decided) if hinted else None
-        return Problem(f"rule {rule.pattern!r} matches no key", rule.where, hint=hint)
+        return Problem(Code.RULE_MATCHES_NOTHING, f"rule {rule.pattern!r} matches no key", rule.where, hint=hint)
     winners = dict.fromkeys(winner.pattern for key in matched if (winner := decided[key]))
     return Problem(
+        Code.RULE_OVERRULED,
         f"rule {rule.pattern!r} decides no key: later rules decide {_all(len(matched))} that it matches",
         rule.where,
         found=f"decided by {', '.join(map(repr, winners))}",

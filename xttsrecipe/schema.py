@@ -15,6 +15,7 @@ from typing import Any
 
 from jsonschema import Draft7Validator
 
+from .codes import Code
 from .document import Document, Path_, join_path
 from .errors import Location, Problem, did_you_mean, listed
 
@@ -61,7 +62,7 @@ def _problems(error: Any, document: Document) -> Iterator[Problem]:
         return
     path: Path_ = tuple(error.absolute_path)
     prefix = f"{join_path(path)}: " if path else ""
-    for problem in _DESCRIBERS.get(str(error.validator), _other)(error, path, document):
+    for problem in _DESCRIBERS[error.validator](error, path, document):
         yield replace(problem, what=prefix + problem.what)
 
 
@@ -78,6 +79,7 @@ def _unknown(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
     for name in error.instance:
         if name not in known:
             yield Problem(
+                Code.UNKNOWN_FIELD,
                 f"no field named {name!r}{did_you_mean(name, known)}",
                 document.where_key((*path, name)),
                 expected=f"one of {', '.join(known)}",
@@ -89,6 +91,7 @@ def _missing(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
         if name not in error.instance:
             described = error.schema["properties"][name].get("description", "")
             yield Problem(
+                Code.MISSING_FIELD,
                 f"{name!r} is missing",
                 document.where(path),
                 expected=f"{name}: {described}" if described else None,
@@ -98,6 +101,7 @@ def _missing(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
 def _no_branch(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
     expected = " or ".join(_TYPES[_resolved(branch)["type"]] for branch in error.validator_value)
     yield Problem(
+        Code.WRONG_TYPE,
         f"expected {expected}, found {_shown(error.instance)}",
         document.where(path),
         hint=error.schema.get("description"),
@@ -121,21 +125,38 @@ def _type(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
         hint = "write it without quotes, and with a point in a number"
     elif expected == "string" and isinstance(error.instance, (int, float)):
         hint = "write it in quotes"
-    yield Problem(f"expected {_TYPES[expected]}, found {_shown(error.instance)}", document.where(path), hint=hint)
+    yield Problem(
+        Code.WRONG_TYPE, f"expected {_TYPES[expected]}, found {_shown(error.instance)}", document.where(path), hint=hint
+    )
 
 
 def _enum(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
     known = [str(value) for value in error.validator_value]
     yield Problem(
+        Code.UNKNOWN_VALUE,
         f"{_shown(error.instance)} is not known here{did_you_mean(str(error.instance), known)}",
         document.where(path),
         expected=" or ".join(known),
     )
 
 
+# What a pattern of the schema describes, by its title.
+_MALFORMED = {
+    "Checkpoint name": Code.MALFORMED_SOURCE_NAME,
+    "Choice of a checkpoint": Code.MALFORMED_CHOICE,
+    "Path": Code.MALFORMED_PATH,
+    "SHA-256": Code.MALFORMED_DIGEST,
+}
+
+
 def _pattern(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
     what = f"{error.instance!r} does not work as {_lowered(error.schema['title'])}"
-    yield Problem(what, _key_or_value(error, path, document), expected=error.schema.get("description"))
+    yield Problem(
+        _MALFORMED[error.schema["title"]],
+        what,
+        _key_or_value(error, path, document),
+        expected=error.schema.get("description"),
+    )
 
 
 def _lowered(title: str) -> str:
@@ -145,12 +166,17 @@ def _lowered(title: str) -> str:
 
 def _empty(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
     what = "a pattern must not be empty" if _is_key(error) else "must not be empty"
-    yield Problem(what, _key_or_value(error, path, document), expected=error.schema.get("description"))
+    yield Problem(
+        Code.EMPTY_VALUE, what, _key_or_value(error, path, document), expected=error.schema.get("description")
+    )
 
 
 def _too_many(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
     yield Problem(
-        f"has {len(error.instance):,} entries", document.where(path), expected=f"at most {error.validator_value}"
+        Code.TOO_MANY_ENTRIES,
+        f"has {len(error.instance):,} entries",
+        document.where(path),
+        expected=f"at most {error.validator_value}",
     )
 
 
@@ -161,10 +187,6 @@ def _is_key(error: Any) -> bool:
 def _key_or_value(error: Any, path: Path_, document: Document) -> Location:
     """An error in a key carries the path of the mapping that the key is in."""
     return document.where_key((*path, error.instance)) if _is_key(error) else document.where(path)
-
-
-def _other(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
-    yield Problem(error.message, document.where(path))
 
 
 def _shown(value: object) -> str:

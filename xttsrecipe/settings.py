@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from .codes import Code
 from .document import Document, parse_value
 from .errors import Location, Problem, RecipeError, did_you_mean
 
@@ -67,7 +68,9 @@ def apply_setting(document: Document, setting: Setting) -> Document:
         if path[1] not in known:
             # A new source would change every weight; a typo must not do that.
             what = f"no source named {path[1]!r}{did_you_mean(path[1], known)}"
-            raise RecipeError(Problem(what, origin, expected=f"one of {', '.join(map(str, known))}"))
+            raise RecipeError(
+                Problem(Code.UNKNOWN_SOURCE, what, origin, expected=f"one of {', '.join(map(str, known))}")
+            )
         if len(path) == 2 and isinstance(known[path[1]], dict):
             path = (*path, "path")  # the digest beside it still holds
     return document.with_value(path, value, origin)

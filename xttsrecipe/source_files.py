@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from .checkpoints.unchanged import check_unchanged
+from .codes import Code
 from .errors import CheckpointError, Location, Problem
 from .positional import read_at
 from .specs import Header, StoredTensor
@@ -22,7 +23,9 @@ class SourceFile:
             self._descriptor = os.open(self._header.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         except OSError as error:
             raise CheckpointError(
-                Problem(f"cannot be read any more: {error.strerror or error}", Location(self._path))
+                Problem(
+                    Code.UNREADABLE_FILE, f"cannot be read any more: {error.strerror or error}", Location(self._path)
+                )
             ) from error
         try:
             self.check_unchanged()
@@ -53,6 +56,7 @@ class SourceFile:
     def _unreadable(self, tensor: StoredTensor, why: str) -> CheckpointError:
         return CheckpointError(
             Problem(
+                Code.UNREADABLE_FILE,
                 f"tensor {tensor.name!r} cannot be read: {why}",
                 Location(self._path),
                 hint="check the file and its disk",

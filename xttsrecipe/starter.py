@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from .codes import Code
 from .document import parse_value
 from .errors import Location, Problem, RecipeError
 from .report.layout import printable, size_text
@@ -96,7 +97,14 @@ def _names(paths: Sequence[Path]) -> list[str]:
 
 def _relative(path: Path, folder: Path) -> str:
     if "${" in str(path):
-        raise RecipeError(Problem("has ${ in its name, which recipes replace", Location(str(path)), hint="rename it"))
+        raise RecipeError(
+            Problem(
+                Code.UNUSABLE_FILE_NAME,
+                "has ${ in its name, which recipes replace",
+                Location(str(path)),
+                hint="rename it",
+            )
+        )
     try:
         # Resolved, as the system resolves the recipe's folder when it follows a relative name from there.
         relative = Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from .codes import Code
 from .errors import Problem, listed
 from .methods import METHODS
 from .recipe import Merge, Recipe, Rule, Take
@@ -47,9 +48,6 @@ class Step:
         return len(self.segments) > 1 or any(self.segments[0].starts)
 
 
-_UNEQUAL = "of unequal shape"
-
-
 def is_elementwise(step: Step) -> bool:
     """Whether a step can be done in pieces; otherwise its method needs all elements at once."""
     return step.method not in METHODS or METHODS[step.method].elementwise
@@ -84,15 +82,15 @@ class StepBuilder:
         self._names = recipe.source_names
         self._prefix = prefix
         self._readings = {rule: _reading(rule.decision if rule else recipe.default) for rule in (*recipe.rules, None)}
-        # By what is wrong and the rule that decided: the keys, each with the facts.
-        self._misfits: dict[tuple[str, Rule | None], dict[str, str]] = {}
+        # By which kind of problem, what is wrong and the rule that decided: the keys, each with the facts.
+        self._misfits: dict[tuple[Code, str, Rule | None], dict[str, str]] = {}
 
     def step(self, key: str, rule: Rule | None) -> Step | None:
         """The step for a canonical key; None, and a problem kept, where the sources do not allow one."""
         reading = self._readings[rule]
         absent = [self._names[index] for index in reading.sources if key not in self._headers[index].tensors]
         if absent:
-            self._misfit(f"missing in {listed(absent)}", rule, key, "")
+            self._misfit(Code.MISSING_TENSORS, f"missing in {listed(absent)}", rule, key, "")
             return None
         inputs = tuple([self._headers[index].tensors[key] for index in reading.sources])
         vocabulary = None
@@ -120,11 +118,11 @@ class StepBuilder:
         names = [self._names[index] for index in self._readings[rule].sources]
         if len({spec.shape[1:] if by_token else spec.shape for spec in specs}) > 1:
             facts = [f"{name} {shape_text(spec.shape)}" for name, spec in zip(names, specs, strict=True)]
-            self._misfit(_UNEQUAL, rule, key, ", ".join(facts))
+            self._misfit(Code.UNEQUAL_SHAPES, "of unequal shape", rule, key, ", ".join(facts))
             return False
         if len({spec.dtype.kind for spec in specs}) > 1:
             facts = [f"{name} {spec.dtype}" for name, spec in zip(names, specs, strict=True)]
-            self._misfit("of element types that cannot be mixed", rule, key, ", ".join(facts))
+            self._misfit(Code.UNEQUAL_TYPES, "of element types that cannot be mixed", rule, key, ", ".join(facts))
             return False
         return True
 
@@ -147,8 +145,8 @@ class StepBuilder:
         method, rows = reading.decision.method.name, vocabulary.merged.rows
         return self._made(key, rule, method, reading.sources, inputs, reading.weights, (rows, *shape), segments)
 
-    def _misfit(self, what: str, rule: Rule | None, key: str, facts: str) -> None:
-        self._misfits.setdefault((what, rule), {})[key] = facts
+    def _misfit(self, code: Code, what: str, rule: Rule | None, key: str, facts: str) -> None:
+        self._misfits.setdefault((code, what, rule), {})[key] = facts
 
     def _made(
         self, key: str, rule: Rule | None, method: str, sources: tuple[int, ...], inputs: tuple[StoredTensor, ...],
@@ -193,23 +191,24 @@ class StepBuilder:
 
     def problems(self) -> Iterator[Problem]:
         """One problem for each kind of misfit and rule, with all its keys."""
-        for (what, rule), keys in self._misfits.items():
+        for (code, what, rule), keys in self._misfits.items():
             first = next(iter(keys))
             count = "1 tensor is" if len(keys) == 1 else f"{len(keys)} tensors are"
             decided = f" (decided by rule {rule.pattern!r})" if rule else ""
             yield Problem(
+                code,
                 f"{count} {what}{decided}",
                 rule.where if rule else self._recipe.sources[0].where,
-                hint=self._settle(what, first, rule),
+                hint=self._settle(code, first, rule),
                 details=tuple(f"{key}: {facts}" if facts else key for key, facts in keys.items()),
             )
         yield from self._text.problems()
 
-    def _settle(self, what: str, key: str, rule: Rule | None) -> str:
+    def _settle(self, code: Code, key: str, rule: Rule | None) -> str:
         having = next(n for n, header in zip(self._names, self._headers, strict=True) if key in header.tensors)
         if rule and isinstance(rule.decision, Take):
             return f"take {key} from {having} with a later rule, or name another source"
-        if key in TEXT_ROWS and what == _UNEQUAL:
+        if key in TEXT_ROWS and code is Code.UNEQUAL_SHAPES:
             return (
                 f'name the {VOCABULARY_FILE} of each source under "vocabulary" to merge them token by token, or take '
                 f'them all from one: "{TEXT_ROWS_PATTERN}": from {having}'

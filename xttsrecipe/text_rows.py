@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from .codes import Code
 from .errors import Problem, listed
 from .recipe import Recipe
 from .segments import CancellingWeightsError, Run, Segment, by_rows, runs_of
@@ -91,6 +92,7 @@ class TextRows:
 
     def _misfit(self, index: int, vocabulary: Vocabulary, key: str, rows: int) -> Problem:
         return Problem(
+            Code.WRONG_VOCABULARY,
             f"the vocabulary of {self._names[index]} is not the one that it was trained with",
             self._recipe.sources[index].where,
             found=f"{vocabulary.rows:,} rows in {vocabulary.path} (its largest id and one), {rows:,} in {key}",
@@ -109,7 +111,8 @@ class TextRows:
         if unknown:
             what = f"the vocabularies of {self._listed(vocabulary.known)} differ, and that of "
             hint = f"name its {VOCABULARY_FILE}: vocabulary: {{{self._names[unknown[0]]}: …}}"
-            self._keep(Problem(f"{what}{self._listed(unknown)} is not known", where, hint=hint))
+            what += f"{self._listed(unknown)} is not known"
+            self._keep(Problem(Code.UNKNOWN_VOCABULARY, what, where, hint=hint))
             return None
         try:
             return by_rows(vocabulary.runs, weights, width)
@@ -117,6 +120,7 @@ class TextRows:
             given = {vocabulary.sources[index]: weights[index] for index in error.inputs}
             self._keep(
                 Problem(
+                    Code.CANCELLING_WEIGHTS,
                     f"there are tokens that only {self._listed(given)} know, and their weights cancel each other",
                     where,
                     found=", ".join(f"{self._names[index]} {weight:g}" for index, weight in given.items()),
@@ -136,6 +140,7 @@ class TextRows:
         if not alike or len({rows[key] for key in made}) > 1:
             self._keep(
                 Problem(
+                    Code.TEXT_TENSORS_APART,
                     "the text tensors would get the rows of different vocabularies: no client could load that",
                     self._recipe.output.where,
                     hint=f'decide them alike: "{TEXT_ROWS_PATTERN}": …',
@@ -148,6 +153,7 @@ class TextRows:
         if known[0].by_token and wanted is not None and wanted not in known[0].sources:
             self._keep(
                 Problem(
+                    Code.ORDER_WITHOUT_ROWS,
                     f"vocabulary.order names {self._names[wanted]}, of which the text tensors have no rows",
                     self._recipe.sources[wanted].where,
                     expected=f"one of {', '.join(self._names[index] for index in known[0].sources)}",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import api, checkpoints
+from .codes import Code
 from .errors import Location, Problem, RecipeError, XttsRecipeError
 from .plan import make_plan
 from .recipe import Recipe, Source
@@ -44,7 +45,12 @@ def validate(paths: Sequence[Path]) -> Iterator[Validation]:
             continue
         recipes = sorted(found for found in path.rglob("*") if _is_recipe(found, path))
         if not recipes:
-            problem = Problem("there is no recipe in this folder", Location(str(path)), expected="*.yaml or *.yml")
+            problem = Problem(
+                Code.NO_RECIPE_IN_FOLDER,
+                "there is no recipe in this folder",
+                Location(str(path)),
+                expected="*.yaml or *.yml",
+            )
             yield Validation(path, (problem,), "")
         for found in recipes:
             yield _validated(found, open_once)

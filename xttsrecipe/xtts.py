@@ -16,6 +16,7 @@ from typing import Any
 
 import bracex
 
+from .codes import Code
 from .errors import CheckpointError, Location, Problem
 from .patterns import KeyTest, compile_pattern
 from .specs import DType, FileStamp, Header, RawCheckpoint, StoredTensor, TensorSpec
@@ -215,6 +216,7 @@ def header_of(raw: RawCheckpoint, path: Path, stamp: FileStamp) -> Header:
         if key in group:
             raise CheckpointError(
                 Problem(
+                    Code.MIXED_LAYOUTS,
                     f"holds two tensors for {key}",
                     Location(str(path)),
                     found=f"{group[key].name} and {stored}",

@@ -11,6 +11,8 @@ from typing import Any
 
 import yaml
 
+from .codes import Code
+
 _NULL = re.compile(r"(~|null|Null|NULL|)\Z")
 _BOOL = re.compile(r"(true|True|TRUE|false|False|FALSE)\Z")
 _INT = re.compile(r"[-+]?[0-9]+\Z")
@@ -56,8 +58,8 @@ def scalar(node: yaml.ScalarNode) -> Any:
     return text
 
 
-def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[yaml.Mark | None, str, str | None]:
-    """Where it is, what is wrong, and what to do, for what happens to people who write recipes."""
+def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[yaml.Mark | None, Code, str, str | None]:
+    """Where it is, which kind, what is wrong, and what to do, for what happens to people who write recipes."""
     problem, context = error.problem or "", error.context or ""
     mark = error.problem_mark or error.context_mark
     if "alias" in context or "anchor" in context or "end of stream" in problem:
@@ -67,30 +69,60 @@ def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[yaml.Mar
     character = line[column : column + 1]
 
     if "alias" in context or "undefined alias" in problem:
-        return mark, "YAML reads a word that starts with * as an alias", _quote("patterns", line, column)
+        return (
+            mark,
+            Code.UNQUOTED_TEXT,
+            "YAML reads a word that starts with * as an alias",
+            _quote("patterns", line, column),
+        )
     if problem == "found a tag" or "tag" in context:
         what = "YAML reads a word that starts with ! as a tag"
-        return mark, what, "remove the tag, or quote a word that starts with !"
+        return mark, Code.UNQUOTED_TEXT, what, "remove the tag, or quote a word that starts with !"
     if "'\\t'" in problem or "\t" in line[: len(line) - len(line.lstrip())]:
-        return mark, "a tab where YAML wants spaces", "indent with spaces"
+        return mark, Code.INDENTATION, "a tab where YAML wants spaces", "indent with spaces"
     if re.search(r"character '[@`%]'", problem):
-        return mark, f"YAML reserves {character} at the start of a word", _quote("words", line, column)
+        return (
+            mark,
+            Code.UNQUOTED_TEXT,
+            f"YAML reserves {character} at the start of a word",
+            _quote("words", line, column),
+        )
     if "but found another document" in problem:
-        return mark, "there are several documents in this file", "keep one recipe per file: remove '---' and the rest"
+        return (
+            mark,
+            Code.SEVERAL_DOCUMENTS,
+            "there are several documents in this file",
+            "keep one recipe per file: remove '---' and the rest",
+        )
     if "anchor" in context:
-        return mark, "YAML reads a word that starts with & as an anchor", _quote("words", line, column)
+        return (
+            mark,
+            Code.UNQUOTED_TEXT,
+            "YAML reads a word that starts with & as an anchor",
+            _quote("words", line, column),
+        )
     if "quoted scalar" in context and "end of stream" in problem:
-        return mark, "a quotation mark that is never closed", None
+        return mark, Code.QUOTATION_MARKS, "a quotation mark that is never closed", None
     if "unknown escape character" in problem:
-        return mark, r"in double quotes \ begins an escape", r"use single quotes, as in 'C:\voices\news.pth'"
+        return (
+            mark,
+            Code.QUOTATION_MARKS,
+            r"in double quotes \ begins an escape",
+            r"use single quotes, as in 'C:\voices\news.pth'",
+        )
     if "mapping values are not allowed" in problem:
-        return mark, "a second ': ' in one line", "quote text that has ': ' in it"
+        return mark, Code.UNQUOTED_TEXT, "a second ': ' in one line", "quote text that has ': ' in it"
     if "but found '<block mapping start>'" in problem:
-        return mark, "this key is indented unlike those beside it", "indent the keys of one mapping alike"
+        return (
+            mark,
+            Code.INDENTATION,
+            "this key is indented unlike those beside it",
+            "indent the keys of one mapping alike",
+        )
     begins = re.search(r"(?:^|:|-)\s*([\[{])", line)
     if begins and problem.startswith("expected"):
-        return mark, f"YAML: {problem}", f"quote patterns and text that start with {begins[1]}"
-    return mark, f"YAML: {', '.join(part for part in (context, problem) if part)}", None
+        return mark, Code.UNQUOTED_TEXT, f"YAML: {problem}", f"quote patterns and text that start with {begins[1]}"
+    return mark, Code.YAML_SYNTAX, f"YAML: {', '.join(part for part in (context, problem) if part)}", None
 
 
 def _quote(what: str, line: str, column: int) -> str:

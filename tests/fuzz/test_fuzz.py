@@ -15,6 +15,7 @@ from tests.fuzz.__main__ import main
 from tests.fuzz.inputs import INPUTS, good
 from tests.fuzz.targets import TARGETS, FoundError, Target, TooLongError, attempt, peak_bytes, reset_peak
 from tests.hostile.sandbox import MEMORY_BYTES
+from xttsrecipe.codes import Code
 from xttsrecipe.errors import CheckpointError, Problem
 
 
@@ -47,7 +48,7 @@ def _fails(_: bytes) -> None:
 
 
 def _names_no_file(_: bytes) -> None:
-    raise CheckpointError(Problem("is damaged"))
+    raise CheckpointError(Problem(Code.DAMAGED_CHECKPOINT, "is damaged"))
 
 
 def _never_ends(_: bytes) -> None:

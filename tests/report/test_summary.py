@@ -29,7 +29,7 @@ def test_what_is_not_finite_is_listed_with_whose_it_is() -> None:
         NonFinite("gpt.b", DType.FLOAT16, 3, 1, {"news": 2, "audiobook": 1}),
     ]
     assert nonfinite_text(summary(*found)) == (
-        "warning: 2 tensors hold values that are NaN or infinite\n"
+        "warning: 2 tensors hold values that are NaN or infinite [XR607]\n"
         "    gpt.a: 1,200 from news\n"
         "    gpt.b: 2 from news, 1 from audiobook, 1 too large for float16\n"
     )

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from ..codes import Code
 from ..errors import CheckpointError, Location, Problem
 from ..positional import read_at
 from ..specs import DType, FileStamp, Header, RawCheckpoint
@@ -30,17 +31,27 @@ _MAX_TENSORS = 20_000
 _MAX_NAME = 500
 # The number that these files begin with, as a pickle of any protocol spells it.
 _OLD_TORCH = b"l\xfc\x9cF\xf9 j\xa8P\x19"
-# First bytes of what people take for a checkpoint: (magic, what it is, what to do).
+# First bytes of what people take for a checkpoint: (magic, which kind of problem, what it is, what to do).
 _OTHER_FILES = (
-    (b"version https://git-lfs", "is a Git LFS pointer, not the file itself", "run 'git lfs pull'"),
-    (b"<", "is a web page or XML, not a checkpoint", "the download link led to a page; get the file itself"),
-    (b"\x1f\x8b", "is compressed with gzip", "unpack it first"),
-    (b"7z\xbc\xaf", "is a 7z archive", "unpack it first"),
-    (b"Rar!", "is a RAR archive", "unpack it first"),
-    (b"GGUF", "is a GGUF file", "name the .pth file it was made from"),
-    (b"\x89HDF", "is an HDF5 file", "XTTS checkpoints are .pth or .safetensors files"),
-    (b"\x93NUMPY", "is a numpy array", "XTTS checkpoints are .pth or .safetensors files"),
-    (b"\x80", "is a bare pickle, not a torch.save file", "save the model with torch.save"),
+    (
+        b"version https://git-lfs",
+        Code.GIT_LFS_POINTER,
+        "is a Git LFS pointer, not the file itself",
+        "run 'git lfs pull'",
+    ),
+    (
+        b"<",
+        Code.NOT_A_CHECKPOINT,
+        "is a web page or XML, not a checkpoint",
+        "the download link led to a page; get the file itself",
+    ),
+    (b"\x1f\x8b", Code.PACKED_CHECKPOINT, "is compressed with gzip", "unpack it first"),
+    (b"7z\xbc\xaf", Code.PACKED_CHECKPOINT, "is a 7z archive", "unpack it first"),
+    (b"Rar!", Code.PACKED_CHECKPOINT, "is a RAR archive", "unpack it first"),
+    (b"GGUF", Code.NOT_A_CHECKPOINT, "is a GGUF file", "name the .pth file it was made from"),
+    (b"\x89HDF", Code.NOT_A_CHECKPOINT, "is an HDF5 file", "XTTS checkpoints are .pth or .safetensors files"),
+    (b"\x93NUMPY", Code.NOT_A_CHECKPOINT, "is a numpy array", "XTTS checkpoints are .pth or .safetensors files"),
+    (b"\x80", Code.NOT_A_CHECKPOINT, "is a bare pickle, not a torch.save file", "save the model with torch.save"),
 )
 
 
@@ -78,7 +89,7 @@ def _open_file(path: Path) -> Header:
         raise _cannot_open(path, error) from error
     if not stat.S_ISREG(mode):
         what = "is a directory" if stat.S_ISDIR(mode) else "is a device, pipe or socket"
-        raise _refused(path, what, expected="a checkpoint file")
+        raise _refused(Code.UNREADABLE_FILE, path, what, expected="a checkpoint file")
     try:
         with path.open("rb") as file:
             stamp = FileStamp.of(os.fstat(file.fileno()))
@@ -92,11 +103,16 @@ def _open_file(path: Path) -> Header:
 
 def _check_names(raw: RawCheckpoint, path: Path) -> None:
     if len(raw.tensors) > _MAX_TENSORS:
-        raise _refused(path, f"holds {len(raw.tensors):,} tensors", expected=f"at most {_MAX_TENSORS:,}")
+        raise _refused(
+            Code.BEYOND_ANY_CHECKPOINT,
+            path,
+            f"holds {len(raw.tensors):,} tensors",
+            expected=f"at most {_MAX_TENSORS:,}",
+        )
     longest = max(map(len, raw.tensors))
     if longest > _MAX_NAME:
         what = f"holds a tensor whose name has {longest:,} characters"
-        raise _refused(path, what, expected=f"at most {_MAX_NAME}")
+        raise _refused(Code.BEYOND_ANY_CHECKPOINT, path, what, expected=f"at most {_MAX_NAME}")
 
 
 def _mel_stats(file: BinaryIO, header: Header) -> tuple[DType, str] | None:
@@ -117,15 +133,28 @@ def _recognise(file: BinaryIO, path: Path) -> _Reader:
     if len(magic) > 8 and magic[8:9] == b"{":
         return safetensors.read
     if not magic:
-        raise _refused(path, "is empty (0 bytes)", hint="the copy or download did not happen; do it again")
+        raise _refused(
+            Code.DAMAGED_CHECKPOINT, path, "is empty (0 bytes)", hint="the copy or download did not happen; do it again"
+        )
     if _OLD_TORCH in magic:
-        raise _refused(path, "is a checkpoint from torch before 1.6, a format without an index", hint=_RESAVE)
-    for other, what, hint in _OTHER_FILES:
+        raise _refused(
+            Code.UNSUPPORTED_FORMAT,
+            path,
+            "is a checkpoint from torch before 1.6, a format without an index",
+            hint=_RESAVE,
+        )
+    for other, code, what, hint in _OTHER_FILES:
         if magic.lstrip().startswith(other):
-            raise _refused(path, what, hint=hint)
+            raise _refused(code, path, what, hint=hint)
     if not magic.strip(b"\0"):
-        raise _refused(path, "begins with nothing but zeros", hint="the copy or download did not finish; do it again")
+        raise _refused(
+            Code.DAMAGED_CHECKPOINT,
+            path,
+            "begins with nothing but zeros",
+            hint="the copy or download did not finish; do it again",
+        )
     raise _refused(
+        Code.NOT_A_CHECKPOINT,
         path,
         "is not a checkpoint",
         found=f"a file that begins with {magic[:8]!r}",
@@ -134,18 +163,19 @@ def _recognise(file: BinaryIO, path: Path) -> _Reader:
 
 
 def _refused(
-    path: Path, what: str, found: str | None = None, expected: str | None = None, hint: str | None = None
+    code: Code, path: Path, what: str, found: str | None = None, expected: str | None = None, hint: str | None = None
 ) -> CheckpointError:
-    return CheckpointError(Problem(what, Location(str(path)), found, expected, hint))
+    return CheckpointError(Problem(code, what, Location(str(path)), found, expected, hint))
 
 
 def _cannot_open(path: Path, error: Exception) -> CheckpointError:
     reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    hint = None
+    code, hint = Code.UNREADABLE_FILE, None
     if isinstance(error, FileNotFoundError):
+        code = Code.MISSING_FILE
         hint = "set the environment variable that its path names" if "${" in str(path) else None
     elif isinstance(error, PermissionError):
         hint = "ask for read permission (chmod u+r), or copy the file to a place of your own"
     elif isinstance(error, OSError) and error.errno == errno.EIO:
         hint = "check the file and its disk"
-    return _refused(path, f"cannot be read: {reason}", hint=hint)
+    return _refused(code, path, f"cannot be read: {reason}", hint=hint)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..codes import Code
 from ..errors import CheckpointError, Location, Problem
 from ..specs import CompanionFile, FileStamp
 from ..strict_json import check_size
@@ -31,6 +32,7 @@ def find_model(directory: Path) -> Path:
     hint = f"name a file in it: {', '.join(inside[:5])}" if inside else "name a .pth or .safetensors file"
     raise CheckpointError(
         Problem(
+            Code.NO_MODEL_IN_DIRECTORY,
             "is a directory without a model",
             Location(str(directory)),
             expected=f"{' or '.join(MODEL_FILES)} in it",
@@ -52,10 +54,10 @@ def companions(directory: Path) -> Mapping[str, CompanionFile]:
         try:
             status = path.stat()
             if not stat.S_ISREG(status.st_mode):
-                raise _refused(path, "is no file")
+                raise _refused(Code.UNREADABLE_FILE, path, "is no file")
             found[name] = CompanionFile(path, FileStamp.of(status), content_digest(path))
         except OSError as error:
-            raise _refused(path, f"cannot be read: {error.strerror or error}") from error
+            raise _refused(Code.UNREADABLE_FILE, path, f"cannot be read: {error.strerror or error}") from error
     return found
 
 
@@ -76,14 +78,15 @@ def read_config(path: Path) -> Mapping[str, Any]:
         config = to_plain(json.loads(check_size(text))) if len(text) <= _MAX_CONFIG_BYTES else None
     except (OSError, ValueError, RecursionError, MalformedPickleError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        raise _refused(path, f"cannot be read as JSON: {reason}") from error
+        code = Code.UNREADABLE_FILE if isinstance(error, OSError) else Code.MALFORMED_CONFIG
+        raise _refused(code, path, f"cannot be read as JSON: {reason}") from error
     if len(text) > _MAX_CONFIG_BYTES:
-        raise _refused(path, f"is larger than {_MAX_CONFIG_BYTES >> 20} MiB, which no config is")
+        raise _refused(Code.MALFORMED_CONFIG, path, f"is larger than {_MAX_CONFIG_BYTES >> 20} MiB, which no config is")
     if not isinstance(config, dict):
-        raise _refused(path, "holds no JSON object")
+        raise _refused(Code.MALFORMED_CONFIG, path, "holds no JSON object")
     return config
 
 
-def _refused(path: Path, what: str) -> CheckpointError:
+def _refused(code: Code, path: Path, what: str) -> CheckpointError:
     hint = f"get the {path.name} that belongs to the model, or name the model's file instead of the directory"
-    return CheckpointError(Problem(what, Location(str(path)), hint=hint))
+    return CheckpointError(Problem(code, what, Location(str(path)), hint=hint))

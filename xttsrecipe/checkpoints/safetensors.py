@@ -13,6 +13,7 @@ import math
 import os
 from typing import Any, BinaryIO
 
+from ..codes import Code
 from ..errors import CheckpointError, Location, Problem
 from ..specs import DType, RawCheckpoint, StoredTensor, contiguous_strides, shared_spec
 from ..strict_json import check_size, unique_names
@@ -38,6 +39,7 @@ def read(file: BinaryIO, path: str) -> RawCheckpoint:
     length = int.from_bytes(file.read(8), "little")
     if not 2 <= length <= min(MAX_HEADER_BYTES, size - 8):
         raise _refused(
+            Code.DAMAGED_CHECKPOINT,
             path,
             "is no readable safetensors file: its header is longer than the file, or than any real one",
             found=f"a header of {length:,} bytes in a file of {size:,}",
@@ -47,25 +49,27 @@ def read(file: BinaryIO, path: str) -> RawCheckpoint:
     try:
         header = json.loads(check_size(text.decode("utf-8")), object_pairs_hook=unique_names)
     except (ValueError, RecursionError) as error:
-        raise _refused(path, "has a header that is no proper JSON", found=str(error)) from error
+        raise _refused(
+            Code.DAMAGED_CHECKPOINT, path, "has a header that is no proper JSON", found=str(error)
+        ) from error
     if not isinstance(header, dict):
-        raise _refused(path, "has a header that is not a JSON object")
+        raise _refused(Code.DAMAGED_CHECKPOINT, path, "has a header that is not a JSON object")
     metadata = header.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
-        raise _refused(path, "has a __metadata__ that is not a mapping of text to text")
+        raise _refused(Code.DAMAGED_CHECKPOINT, path, "has a __metadata__ that is not a mapping of text to text")
     if not header:
-        raise _refused(path, "holds no tensors")
+        raise _refused(Code.NO_STATE_DICT, path, "holds no tensors")
     tensors = {name: _tensor(name, entry, 8 + length, path) for name, entry in header.items()}
     _check_cover(tensors, 8 + length, size, path)
     try:
         entries = plain_entries({name: _decoded(value) for name, value in metadata.items() if name != "format"})
     except MalformedPickleError as error:
-        raise _refused(path, f"has {error}") from error
+        raise _refused(Code.BEYOND_ANY_CHECKPOINT, path, f"has {error}") from error
     return RawCheckpoint("safetensors", tensors, entries, {}, False, hashlib.sha256(text).hexdigest())
 
 
-def _refused(path: str, what: str, **more: Any) -> CheckpointError:
-    return CheckpointError(Problem(what, Location(path), **more))
+def _refused(code: Code, path: str, what: str, **more: Any) -> CheckpointError:
+    return CheckpointError(Problem(code, what, Location(path), **more))
 
 
 def _tensor(name: str, entry: Any, data_start: int, path: str) -> StoredTensor:
@@ -73,19 +77,27 @@ def _tensor(name: str, entry: Any, data_start: int, path: str) -> StoredTensor:
         case {"dtype": str(code), "shape": list(shape), "data_offsets": [int(begin), int(end)]}:
             pass
         case _:
-            raise _refused(path, f"describes tensor {name!r} without a proper dtype, shape and data_offsets")
+            raise _refused(
+                Code.DAMAGED_CHECKPOINT,
+                path,
+                f"describes tensor {name!r} without a proper dtype, shape and data_offsets",
+            )
     if code not in CODES:
         raise _refused(
+            Code.UNSUPPORTED_TENSOR,
             path,
             f"holds tensor {name!r} of type {code!r}, which xttsrecipe does not know",
             expected=", ".join(CODES),
         )
     counts = all(type(count) is int and 0 <= count < 2**62 for count in (*shape, begin, end))
     if not counts or len(shape) > 64 or math.prod(shape) >= 2**62:
-        raise _refused(path, f"describes tensor {name!r} with a shape or offsets that are no counts")
+        raise _refused(
+            Code.DAMAGED_CHECKPOINT, path, f"describes tensor {name!r} with a shape or offsets that are no counts"
+        )
     spec = shared_spec(tuple(shape), CODES[code])
     if end - begin != spec.nbytes:
         raise _refused(
+            Code.DAMAGED_CHECKPOINT,
             path,
             f"is damaged: tensor {name!r} has {end - begin:,} bytes",
             expected=f"{spec.nbytes:,} for {spec}",
@@ -98,11 +110,16 @@ def _check_cover(tensors: dict[str, StoredTensor], data_start: int, size: int, p
     position = data_start
     for tensor in sorted(tensors.values(), key=lambda tensor: (tensor.offset, tensor.spec.nbytes)):
         if tensor.offset != position:
-            raise _refused(path, f"is damaged: tensor {tensor.name!r} overlaps another or leaves a gap before it")
+            raise _refused(
+                Code.DAMAGED_CHECKPOINT,
+                path,
+                f"is damaged: tensor {tensor.name!r} overlaps another or leaves a gap before it",
+            )
         position += tensor.spec.nbytes
     if position != size:
         cut = position > size
         raise _refused(
+            Code.DAMAGED_CHECKPOINT,
             path,
             "is cut short" if cut else "has bytes after its last tensor",
             found=f"{size:,} bytes",

@@ -17,6 +17,7 @@ import zipfile
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO
 
+from ..codes import Code
 from ..errors import CheckpointError, Location, Problem
 from ..positional import read_at
 from ..specs import RawCheckpoint, StoredTensor, contiguous_strides, shared_spec, span
@@ -46,6 +47,7 @@ def read(file: BinaryIO, path: str) -> RawCheckpoint:
         archive = open_archive(file)
     except UNREADABLE as error:
         raise _refused(
+            Code.DAMAGED_CHECKPOINT,
             path,
             "is a zip file without a readable end: it is cut short or damaged",
             found=f"{os.fstat(file.fileno()).st_size:,} bytes; {error}",
@@ -54,8 +56,8 @@ def read(file: BinaryIO, path: str) -> RawCheckpoint:
     return _Reader(file, archive, path).read()
 
 
-def _refused(path: str, what: str, **more: Any) -> CheckpointError:
-    return CheckpointError(Problem(what, Location(path), **more))
+def _refused(code: Code, path: str, what: str, **more: Any) -> CheckpointError:
+    return CheckpointError(Problem(code, what, Location(path), **more))
 
 
 class _Reader:
@@ -69,17 +71,22 @@ class _Reader:
         self._root = self._find_root()
         self._data_starts: dict[str, tuple[int, int]] = {}
 
+    def _damaged(self, what: str, **more: Any) -> CheckpointError:
+        return _refused(Code.DAMAGED_CHECKPOINT, self._path, f"is damaged: {what}", **more)
+
     def _find_root(self) -> str:
         roots = [name[: -len("data.pkl")] for name in self._records if name.split("/")[-1] == "data.pkl"]
         if len(roots) != 1:
             inside = [name for name in self._records if name.endswith((".pth", ".pt", ".safetensors"))]
             if inside:
                 raise _refused(
+                    Code.PACKED_CHECKPOINT,
                     self._path,
                     f"is an ordinary zip archive with {inside[0]} in it",
                     hint="unpack it and name that file",
                 )
             raise _refused(
+                Code.NOT_A_CHECKPOINT,
                 self._path,
                 "is a zip file, but no torch checkpoint",
                 found=f"{len(roots)} data.pkl records",
@@ -88,12 +95,17 @@ class _Reader:
         root = roots[0]
         if f"{root}constants.pkl" in self._records:
             raise _refused(
+                Code.NOT_A_CHECKPOINT,
                 self._path,
                 "is a TorchScript archive: a compiled program, not a checkpoint",
                 hint="name the .pth file that the script was made from",
             )
         if len(self._records) != len(self._archive.infolist()):
-            raise _refused(self._path, "has two records of one name: the zip directory is damaged or forged")
+            raise _refused(
+                Code.DAMAGED_CHECKPOINT,
+                self._path,
+                "has two records of one name: the zip directory is damaged or forged",
+            )
         return root
 
     def read(self) -> RawCheckpoint:
@@ -101,6 +113,7 @@ class _Reader:
             order = self._small_record("byteorder", 16).strip()
             if order != b"little":
                 raise _refused(
+                    Code.UNSUPPORTED_FORMAT,
                     self._path,
                     f"was written on a big-endian machine (byteorder: {order.decode('ascii', 'replace')})",
                     expected="little-endian data",
@@ -114,16 +127,24 @@ class _Reader:
         others = {name: value for name, value in top.items() if name != "model"} if wrapped else {}
         unnamed = next((name for name in others if not isinstance(name, str)), None)
         if unnamed is not None:
-            raise _refused(self._path, f"holds something under {_named(unnamed)}", expected="names that are text")
+            raise _refused(
+                Code.NO_STATE_DICT,
+                self._path,
+                f"holds something under {_named(unnamed)}",
+                expected="names that are text",
+            )
         bulk = {name: _bulk_bytes(others.pop(name)) for name in _BULK_ENTRIES if name in others}
         return RawCheckpoint("torch zip", tensors, self._plain(others), bulk, wrapped, self._digest(pickled))
 
     def _small_record(self, name: str, limit: int) -> bytes:
         info = self._records[self._root + name]
         if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-            raise _refused(self._path, f"has a record {name} that is compressed as torch never does")
+            raise _refused(
+                Code.PACKED_CHECKPOINT, self._path, f"has a record {name} that is compressed as torch never does"
+            )
         if info.file_size > limit:
             raise _refused(
+                Code.BEYOND_ANY_CHECKPOINT,
                 self._path,
                 f"has a record {name} of {info.file_size:,} bytes",
                 expected=f"at most {limit:,}, as in any real checkpoint",
@@ -133,9 +154,8 @@ class _Reader:
                 # A forged size must not make us inflate more than was announced.
                 return record.read(limit)
         except UNREADABLE as error:
-            raise _refused(
-                self._path,
-                f"is damaged: its record {name} cannot be read",
+            raise self._damaged(
+                f"its record {name} cannot be read",
                 found=str(error),
                 hint="copy or download the file again",
             ) from error
@@ -145,14 +165,14 @@ class _Reader:
             return inert_pickle.load(pickled)
         except inert_pickle.RefusedGlobalError as error:
             raise _refused(
+                Code.CODE_IN_CHECKPOINT,
                 self._path,
                 f"asks to run {error} when it is loaded: no checkpoint needs that, and nothing of it was executed",
                 hint="do not load this file with torch.load(weights_only=False); get it from a source that you trust",
             ) from error
         except MalformedPickleError as error:
-            raise _refused(
-                self._path,
-                "is damaged: its data.pkl is not a pickle that torch writes (nothing of it was executed)",
+            raise self._damaged(
+                "its data.pkl is not a pickle that torch writes (nothing of it was executed)",
                 found=str(error),
                 hint="copy or download the file again",
             ) from error
@@ -173,6 +193,7 @@ class _Reader:
         else:
             found = f"a {type(top).__name__}"
         raise _refused(
+            Code.NO_STATE_DICT,
             self._path,
             "holds no state dict",
             found=found,
@@ -185,14 +206,14 @@ class _Reader:
         itemsize = tensor.dtype.itemsize
         needed = tensor.offset + span(tensor.shape, tensor.strides)
         if needed * itemsize > length:
-            raise _refused(
-                self._path,
-                f"is damaged: tensor {name!r} reaches beyond its storage",
+            raise self._damaged(
+                f"tensor {name!r} reaches beyond its storage",
                 found=f"{length:,} bytes in record data/{tensor.storage.key}",
                 expected=f"{needed * itemsize:,}",
             )
         if math.prod(tensor.shape) * itemsize > self._most_bytes:
             raise _refused(
+                Code.UNSUPPORTED_TENSOR,
                 self._path,
                 f"holds tensor {name!r} of {math.prod(tensor.shape):,} elements that are the same few again and again",
                 found=f"{math.prod(tensor.shape) * itemsize:,} bytes of elements in a file of {self._size:,}",
@@ -210,9 +231,10 @@ class _Reader:
             return known
         info = self._records.get(f"{self._root}data/{key}")
         if info is None:
-            raise _refused(self._path, f"is damaged: tensor {tensor_name!r} has no data (record data/{key} is missing)")
+            raise self._damaged(f"tensor {tensor_name!r} has no data (record data/{key} is missing)")
         if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
             raise _refused(
+                Code.PACKED_CHECKPOINT,
                 self._path,
                 "was packed again by a zip tool: its tensor data is compressed or encrypted",
                 hint="unpack it, and pack it without compression (zip -0), or get the original file",
@@ -221,16 +243,17 @@ class _Reader:
         encoded = name.encode("utf-8" if name.isascii() or info.flag_bits & _UTF8 else "cp437")
         local = bytearray(_LOCAL_BYTES + len(encoded))
         if not 0 <= place < self._size or read_at(self._descriptor, memoryview(local), place) < len(local):
-            raise _refused(self._path, f"is damaged: the zip directory points beyond the file for data/{key}")
+            raise self._damaged(f"the zip directory points beyond the file for data/{key}")
         if not local.startswith(MAGIC):
-            raise _refused(self._path, f"is damaged: the zip directory points to no record for data/{key}")
+            raise self._damaged(f"the zip directory points to no record for data/{key}")
         name_length, extra_length = _LENGTHS.unpack_from(local, _LOCAL_BYTES - _LENGTHS.size)
         if name_length != len(encoded) or not local.endswith(encoded):
-            what = f"is damaged: the record that the zip directory gives for data/{key} has another name"
-            raise _refused(self._path, what)
+            what = f"the record that the zip directory gives for data/{key} has another name"
+            raise self._damaged(what)
         start = place + _LOCAL_BYTES + name_length + extra_length
         if start + info.file_size > self._size:
             raise _refused(
+                Code.DAMAGED_CHECKPOINT,
                 self._path,
                 "is cut short: its directory promises more data than the file has",
                 found=f"{self._size:,} bytes",
@@ -248,13 +271,13 @@ class _Reader:
         starts = [*(info.header_offset for info in records[1:]), self._archive.start_dir]
         if any(map(operator.gt, ends, starts)):
             name = next(info.filename for info, end, start in zip(records, ends, starts, strict=True) if end > start)
-            raise _refused(self._path, f"is damaged: its record {name} overlaps what follows it")
+            raise self._damaged(f"its record {name} overlaps what follows it")
 
     def _plain(self, entries: Mapping[str, object]) -> Mapping[str, Any]:
         try:
             return plain_entries(entries)
         except MalformedPickleError as error:
-            raise _refused(self._path, f"has {error}") from error
+            raise _refused(Code.BEYOND_ANY_CHECKPOINT, self._path, f"has {error}") from error
 
     def _digest(self, pickled: bytes) -> str:
         """sha256 over the pickle and, by the checksums in the zip directory, the data: same digest, same checkpoint."""
@@ -283,10 +306,14 @@ def _tensors_of(model: Mapping[Any, Any], path: str) -> Iterator[tuple[str, Pick
     """The state dict's tensors; what is not a tensor is passed over (some exports keep counters beside the tensors)."""
     for name, value in model.items():
         if isinstance(value, Unsupported):
-            raise _refused(path, f"holds a tensor that cannot be read: {_named(name)} {value.why}")
+            raise _refused(
+                Code.UNSUPPORTED_TENSOR, path, f"holds a tensor that cannot be read: {_named(name)} {value.why}"
+            )
         if isinstance(value, PickledTensor):
             if not isinstance(name, str):
-                raise _refused(path, f"holds a tensor under {_named(name)}", expected="names that are text")
+                raise _refused(
+                    Code.NO_STATE_DICT, path, f"holds a tensor under {_named(name)}", expected="names that are text"
+                )
             yield name, value
 
 

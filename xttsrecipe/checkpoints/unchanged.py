@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from ..codes import Code
 from ..errors import CheckpointError, Location, Problem
 from ..specs import FileStamp
 
@@ -18,11 +19,17 @@ def check_unchanged(descriptor: int, stamp: FileStamp, path: Path) -> None:
     except OSError as error:
         hint = "check the file and its disk"
         raise CheckpointError(
-            Problem(f"cannot be read any more: {error.strerror or error}", Location(str(path)), hint=hint)
+            Problem(
+                Code.UNREADABLE_FILE,
+                f"cannot be read any more: {error.strerror or error}",
+                Location(str(path)),
+                hint=hint,
+            )
         ) from error
     if found != stamp:
         raise CheckpointError(
             Problem(
+                Code.SOURCE_CHANGED,
                 "was changed or replaced since the plan was made",
                 Location(str(path)),
                 hint="wait until whatever writes it is done, then run again",

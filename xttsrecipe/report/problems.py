@@ -1,4 +1,4 @@
-"""How problems look on a terminal: where, what, the line with a caret, found, expected, and what to do."""
+"""How problems look on a terminal: where, what, the code, the line with a caret, found, expected, and what to do."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def problems_text(problems: Iterable[Problem]) -> str:
 def problem_text(problem: Problem) -> str:
     """One problem, ending in a line break; the excerpt of the file only where it has a line and a column."""
     what = _shown(problem.what)
-    lines = [f"{printable(str(problem.where))}: {what}" if problem.where else what]
+    place = f"{printable(str(problem.where))}: " if problem.where else ""
+    lines = [f"{place}{what} [{problem.code}]"]
     if problem.where:
         lines += _excerpt(problem.where)
     count = len(problem.details) if problem.all_details else _MAX_DETAILS

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 
+from ..codes import Code
 from ..errors import OutputError, Problem
 
 
@@ -39,7 +40,9 @@ def _showing() -> Iterator[None]:
         raise
     except OSError as error:
         discard(sys.stdout.fileno())
-        raise OutputError(Problem(f"the results cannot be written to stdout: {error.strerror or error}")) from error
+        raise OutputError(
+            Problem(Code.UNWRITABLE_RESULTS, f"the results cannot be written to stdout: {error.strerror or error}")
+        ) from error
 
 
 def discard(descriptor: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ..codes import Code
 from ..errors import Problem
 from ..plan import Plan
 from ..summary import NonFinite, Summary
@@ -26,7 +27,7 @@ def nonfinite_text(summary: Summary) -> str:
     verb = "holds" if len(summary.nonfinite) == 1 else "hold"
     what = f"warning: {counted(len(summary.nonfinite), 'tensor')} {verb} values that are NaN or infinite"
     details = tuple(f"{tensor.key}: {', '.join(_origins(tensor))}" for tensor in summary.nonfinite)
-    return problem_text(Problem(what, details=details, all_details=True))
+    return problem_text(Problem(Code.NOT_FINITE, what, details=details, all_details=True))
 
 
 def _origins(tensor: NonFinite) -> Iterator[str]:

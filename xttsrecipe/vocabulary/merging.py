@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from ..codes import Code
 from ..errors import CheckpointError, Location, Problem
 from ..specs import Vocabulary
 from .client import VERSION_LINE, Pair, joined, prefix_of
@@ -109,6 +110,7 @@ def _check_prefixes(first: Vocabulary, others: Iterable[Vocabulary]) -> None:
         if other.merges and its != mine:
             raise CheckpointError(
                 Problem(
+                    Code.INCOMPATIBLE_VOCABULARIES,
                     f"joins tokens otherwise than {first.path}, so their merges do not go into one vocabulary",
                     Location(str(other.path)),
                     found=f"continuing_subword_prefix {its!r}",

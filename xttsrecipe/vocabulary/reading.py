@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..codes import Code
 from ..errors import CheckpointError, Location, Problem
 from ..specs import Vocabulary
 from ..strict_json import check_size, unique_names
@@ -55,16 +56,22 @@ def _content(path: Path) -> bytes:
     try:
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
-            raise _refused(path, "is a directory, not a vocabulary", expected="a vocab.json file")
+            raise _refused(Code.UNREADABLE_FILE, path, "is a directory, not a vocabulary", expected="a vocab.json file")
         if not stat.S_ISREG(status.st_mode):
-            raise _refused(path, "is a device, pipe or socket", expected="a vocab.json file")
+            raise _refused(Code.UNREADABLE_FILE, path, "is a device, pipe or socket", expected="a vocab.json file")
         with path.open("rb") as file:
             text = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
-        raise _refused(path, f"cannot be read: {reason}") from error
+        code = Code.MISSING_FILE if isinstance(error, FileNotFoundError) else Code.UNREADABLE_FILE
+        raise _refused(code, path, f"cannot be read: {reason}") from error
     if len(text) > MAX_BYTES:
-        raise _refused(path, f"is larger than {MAX_BYTES // 2**20} MiB, which no vocabulary is", expected=_EXPECTED)
+        raise _refused(
+            Code.NOT_A_VOCABULARY,
+            path,
+            f"is larger than {MAX_BYTES // 2**20} MiB, which no vocabulary is",
+            expected=_EXPECTED,
+        )
     return text
 
 
@@ -78,18 +85,28 @@ def _parsed(text: bytes, path: Path) -> dict[str, Any]:
             parse_constant=_no_constant,
         )
     except UnicodeDecodeError as error:
-        raise _refused(path, "is not UTF-8 text", found=f"byte {text[error.start]:#04x} at {error.start:,}") from error
+        raise _refused(
+            Code.NOT_A_VOCABULARY, path, "is not UTF-8 text", found=f"byte {text[error.start]:#04x} at {error.start:,}"
+        ) from error
     except (ValueError, RecursionError) as error:
-        raise _refused(path, "is not proper JSON", found=str(error), expected=_EXPECTED) from error
+        raise _refused(
+            Code.NOT_A_VOCABULARY, path, "is not proper JSON", found=str(error), expected=_EXPECTED
+        ) from error
     if _is_deeper(data, MAX_DEPTH):
-        raise _refused(path, "is not proper JSON", found=f"more than {MAX_DEPTH} levels, one in another")
+        raise _refused(
+            Code.NOT_A_VOCABULARY, path, "is not proper JSON", found=f"more than {MAX_DEPTH} levels, one in another"
+        )
     if re.search(rb"\\u[dD][89a-fA-F]", text):
         try:
             json.dumps(data, ensure_ascii=False).encode("utf-8")
         except UnicodeEncodeError as error:
-            raise _refused(path, "is not proper JSON", found="half of a surrogate pair, which is no text") from error
+            raise _refused(
+                Code.NOT_A_VOCABULARY, path, "is not proper JSON", found="half of a surrogate pair, which is no text"
+            ) from error
     if not isinstance(data, dict):
-        raise _refused(path, "is not a tokenizers file", found="JSON that is no object", expected=_EXPECTED)
+        raise _refused(
+            Code.NOT_A_VOCABULARY, path, "is not a tokenizers file", found="JSON that is no object", expected=_EXPECTED
+        )
     return data
 
 
@@ -120,15 +137,35 @@ def _model(data: dict[str, Any], path: Path) -> dict[str, Any]:
     model = data.get("model")
     if not isinstance(model, dict) or not isinstance(model.get("vocab"), (dict, list)):
         hint = "name the vocab.json that lies beside the model.pth"
-        raise _refused(path, "is not a tokenizers file: it has no model.vocab", expected=_EXPECTED, hint=hint)
+        raise _refused(
+            Code.NOT_A_VOCABULARY,
+            path,
+            "is not a tokenizers file: it has no model.vocab",
+            expected=_EXPECTED,
+            hint=hint,
+        )
     if model.get("type", "BPE") != "BPE":
-        raise _refused(path, f"has a model of type {model['type']!r}, which XTTS does not use", expected="BPE")
+        raise _refused(
+            Code.NOT_A_VOCABULARY,
+            path,
+            f"has a model of type {model['type']!r}, which XTTS does not use",
+            expected="BPE",
+        )
     if not isinstance(model["vocab"], dict) or not isinstance(model.get("merges"), list):
-        raise _refused(path, "has a model without an object vocab and a list merges", expected=_EXPECTED)
+        raise _refused(
+            Code.NOT_A_VOCABULARY, path, "has a model without an object vocab and a list merges", expected=_EXPECTED
+        )
     if not isinstance(model.get("continuing_subword_prefix"), (str, type(None))):
-        raise _refused(path, "has a model whose continuing_subword_prefix is no text", expected=_EXPECTED)
+        raise _refused(
+            Code.NOT_A_VOCABULARY, path, "has a model whose continuing_subword_prefix is no text", expected=_EXPECTED
+        )
     if data.get("version", "1.0") != "1.0":
-        raise _refused(path, f"is a tokenizers file of version {data['version']!r}", expected="version '1.0'")
+        raise _refused(
+            Code.NOT_A_VOCABULARY,
+            path,
+            f"is a tokenizers file of version {data['version']!r}",
+            expected="version '1.0'",
+        )
     return model
 
 
@@ -137,6 +174,7 @@ def _model_ids(model: Mapping[str, Any], path: Path) -> dict[str, int]:
     wrong = [f"{token!r}: {number!r}" for token, number in vocab.items() if not _is_id(number)]
     if wrong:
         raise _refused(
+            Code.VOCABULARY_IDS,
             path,
             f"gives {_count(wrong, 'token')} of model.vocab no proper id",
             found=wrong[0],
@@ -153,7 +191,7 @@ def _is_id(number: Any) -> bool:
 def _added(data: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
     added = data.get("added_tokens", [])
     if not isinstance(added, list):
-        raise _refused(path, "has added_tokens that are no list", expected=_EXPECTED)
+        raise _refused(Code.NOT_A_VOCABULARY, path, "has added_tokens that are no list", expected=_EXPECTED)
     for place, entry in enumerate(added):
         if not (
             isinstance(entry, dict)
@@ -162,6 +200,7 @@ def _added(data: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
             and all(isinstance(entry.get(flag), bool) for flag in _FLAGS)
         ):
             raise _refused(
+                Code.NOT_A_VOCABULARY,
                 path,
                 f"has added_tokens[{place}] that the client cannot load",
                 found=_shown(entry),
@@ -172,7 +211,7 @@ def _added(data: Mapping[str, Any], path: Path) -> list[dict[str, Any]]:
 
 def _check_unique(tokens: Mapping[str, int], path: Path) -> None:
     if not tokens:
-        raise _refused(path, "has no tokens", expected=_EXPECTED)
+        raise _refused(Code.NOT_A_VOCABULARY, path, "has no tokens", expected=_EXPECTED)
     owner: dict[int, str] = {}
     twice = [
         f"{number}: {owner[number]!r} and {token!r}"
@@ -181,6 +220,7 @@ def _check_unique(tokens: Mapping[str, int], path: Path) -> None:
     ]
     if twice:
         raise _refused(
+            Code.VOCABULARY_IDS,
             path,
             f"gives {_count(twice, 'id')} to two tokens each",
             found=twice[0],
@@ -199,6 +239,7 @@ def _pairs(entries: list[Any], path: Path) -> list[Pair]:
     for place, entry in enumerate(entries):
         if not (isinstance(entry, list) and len(entry) == 2 and all(isinstance(part, str) for part in entry)):
             raise _refused(
+                Code.VOCABULARY_MERGES,
                 path,
                 f"has merges that the client cannot load: number {place + 1}",
                 found=_shown(" ".join(entry) if old_form else entry),
@@ -217,6 +258,7 @@ def _check_merges(merges: Iterable[Pair], in_model: Mapping[str, int], prefix: s
     if lacking:
         details = sorted(lacking)
         raise _refused(
+            Code.VOCABULARY_MERGES,
             path,
             f"has merges of tokens that model.vocab lacks, {len(details):,} in all",
             found=details[0],
@@ -234,5 +276,5 @@ def _count(things: Sequence[Any], noun: str) -> str:
     return f"{len(things):,} {noun}{'s' * (len(things) != 1)}"
 
 
-def _refused(path: Path, what: str, *, details: Iterable[str] = (), **more: Any) -> CheckpointError:
-    return CheckpointError(Problem(what, Location(str(path)), details=tuple(details), **more))
+def _refused(code: Code, path: Path, what: str, *, details: Iterable[str] = (), **more: Any) -> CheckpointError:
+    return CheckpointError(Problem(code, what, Location(str(path)), details=tuple(details), **more))

@@ -20,6 +20,7 @@ from typing import BinaryIO
 from ..checkpoints.model_directory import foreign_entries
 from ..checkpoints.unchanged import stamps_at
 from ..claims import claim
+from ..codes import Code
 from ..errors import Location, OutputError, Problem
 from ..remains import aside_of, clear, clear_remains, remove_folders, temporary_beside
 from ..specs import FileStamp
@@ -65,7 +66,9 @@ def _check_replaced(targets: Sequence[Path], stamps: Stamps) -> None:
         now = stamps_at(targets)
     changed = sorted(path for path in {*now, *stamps} if now.get(path) != stamps.get(path))
     if changed:
-        raise _not_replaced(changed[0], "it was written, changed or removed since the run began")
+        raise _not_replaced(
+            Code.CHANGED_MEANWHILE, changed[0], "it was written, changed or removed since the run began"
+        )
 
 
 def _put_files_in_place(pairs: Sequence[tuple[Path, Path]], before: Stamps) -> None:
@@ -120,12 +123,12 @@ def atomic_directory(target: Path, replaced: Stamps | None = None) -> Iterator[P
 def _check_entries(folder: Path) -> None:
     with writing(folder), contextlib.suppress(FileNotFoundError):
         if foreign_entries(folder):
-            raise _not_replaced(folder, "it holds what does not belong to a model directory")
+            raise _not_replaced(Code.FOREIGN_FILES, folder, "it holds what does not belong to a model directory")
 
 
-def _not_replaced(target: Path, why: str) -> OutputError:
+def _not_replaced(code: Code, target: Path, why: str) -> OutputError:
     hint = "see whether that is wanted, then run again"
-    return OutputError(Problem(f"is not replaced: {why}", Location(str(target)), hint=hint))
+    return OutputError(Problem(code, f"is not replaced: {why}", Location(str(target)), hint=hint))
 
 
 def _put_in_place(new: Path, target: Path) -> None:
@@ -162,7 +165,9 @@ def _becoming(target: Path) -> Iterator[Path]:
             _sync_folder(folder)
     except OSError as error:
         what = f"is in its place, but the disk does not say that it will stay there: {error.strerror or error}"
-        raise OutputError(Problem(what, Location(str(target)), hint="check the disk, then run again")) from error
+        raise OutputError(
+            Problem(Code.NOT_ON_DISK, what, Location(str(target)), hint="check the disk, then run again")
+        ) from error
 
 
 @contextlib.contextmanager
@@ -203,6 +208,7 @@ def writing(target: Path) -> Iterator[None]:
     except OSError as error:
         raise OutputError(
             Problem(
+                Code.UNWRITABLE,
                 f"cannot be written: {error.strerror or error}",
                 Location(str(target)),
                 hint="the old output, if there was one, is as it was; make room there or choose another place with -o",

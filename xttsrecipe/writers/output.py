@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..checkpoints.unchanged import check_unchanged
+from ..codes import Code
 from ..companions import Companion
 from ..errors import CheckpointError, Location, Problem
 from ..plan import Plan
@@ -55,6 +56,7 @@ def _blocks(source: CompanionFile) -> Iterator[bytes]:
     except OSError as error:
         raise CheckpointError(
             Problem(
+                Code.UNREADABLE_FILE,
                 f"cannot be read: {error.strerror or error}",
                 Location(str(source.path)),
                 hint="check the file and its disk",
