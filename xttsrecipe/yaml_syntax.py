@@ -119,7 +119,7 @@ def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[yaml.Mar
             "this key is indented unlike those beside it",
             "indent the keys of one mapping alike",
         )
-    begins = re.search(r"(?:^|:|-)\s*([\[{])", line)
+    begins = re.search(r"(?:^|:|-)\s*([\[{])", line[: column + 1])
     if begins and problem.startswith("expected"):
         return mark, Code.UNQUOTED_TEXT, f"YAML: {problem}", f"quote patterns and text that start with {begins[1]}"
     return mark, Code.YAML_SYNTAX, f"YAML: {', '.join(part for part in (context, problem) if part)}", None
