@@ -16,8 +16,11 @@ from xttsrecipe.cli import app
 PROJECT = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-m", "xttsrecipe")
 
-# What would change how the help looks, or make a pipe look like a terminal.
-_COLOURING = ("FORCE_COLOR", "PY_COLORS", "CLICOLOR_FORCE", "GITHUB_ACTIONS", "TTY_COMPATIBLE", "TERMINAL_WIDTH")
+# What would change how the help looks, make a pipe look like a terminal, or have us write to a workflow's summary.
+_TELLING = (
+    "FORCE_COLOR", "PY_COLORS", "CLICOLOR_FORCE", "GITHUB_ACTIONS", "TTY_COMPATIBLE", "TERMINAL_WIDTH",
+    "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Outcome:
 
 def environment(**more: str) -> dict[str, str]:
     """The environment of this process with a terminal that is the same everywhere."""
-    kept = {name: value for name, value in os.environ.items() if name not in _COLOURING}
+    kept = {name: value for name, value in os.environ.items() if name not in _TELLING}
     return kept | {"COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", "PYTHONUTF8": "1"} | more
 
 
@@ -47,7 +50,7 @@ def _text(raw: bytes) -> str:
 
 def invoke(*arguments: str | Path) -> Outcome:
     """The same command in this process."""
-    environ = {**dict.fromkeys(_COLOURING), "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
+    environ = {**dict.fromkeys(_TELLING), "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
     result = CliRunner(env=environ).invoke(app, list(map(str, arguments)))
     if result.exception and not isinstance(result.exception, SystemExit):
         raise result.exception

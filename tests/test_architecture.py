@@ -28,7 +28,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("metadata",),
     ("companions",),
     ("caveats",),
-    ("plan", "summary"),
+    ("plan", "summary", "outcome"),
     ("preflight", "gather", "nonfinite", "source_files", "writers", "report"),
     ("lanes",),
     ("execute",),

@@ -891,6 +891,35 @@ def test_validate_passes_by_a_folder_that_is_called_like_a_recipe() -> None:
     assert invoke("validate", "more").code == 0
 
 
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("form", ["github", "json", "sarif"])
+def test_validate_in_a_format_for_machines_says_all_on_stdout(form: str) -> None:
+    Path("bad.yaml").write_text("checkpoints: {a: a.pth}\nweights: {b: 1}\noutput: {path: m.pth}\n", "utf-8")
+    for arguments, code in ((["recipe.yaml"], 0), (["bad.yaml", "recipe.yaml"], 1), (["absent.yaml"], 1)):
+        shown = invoke("validate", *arguments, "--format", form)
+        assert (shown.code, shown.err) == (code, "")
+        if form != "github":
+            strictly(shown.out)
+        assert ("XR" in shown.out) == bool(code)
+
+
+@pytest.mark.usefixtures("folder")
+def test_validate_refuses_a_format_that_there_is_not() -> None:
+    shown = invoke("validate", "recipe.yaml", "--format", "xml")
+    assert (shown.code, shown.out) == (2, "")
+    assert "'sarif'" in " ".join(shown.err.split())
+
+
+def test_validate_adds_to_the_summary_of_a_step_of_github(folder: Path) -> None:
+    (folder / "bad.yaml").write_text("weights: {b: 1}\n", "utf-8")
+    (folder / "summary.md").write_text("# Checks", "utf-8")
+    shown = xttsrecipe("validate", "bad.yaml", "--format", "github", cwd=folder, GITHUB_STEP_SUMMARY="summary.md")
+    assert (shown.code, shown.err) == (1, "")
+    assert shown.out.startswith("::error file=bad.yaml,line=1,col=1,endColumn=2,title=XR202 missing-field::'checkp")
+    text = (folder / "summary.md").read_text("utf-8")
+    assert text.startswith("# Checks\n### xttsrecipe validate: 2 problems in 1 of 1 recipe\n\n```text\nbad.yaml:1:1: ")
+
+
 # --- inspect, components and schema ----------------------------------------------------------------------------------
 
 

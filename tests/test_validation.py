@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from xttsrecipe import checkpoints
+from xttsrecipe import checkpoints, load_recipe, make_plan
+from xttsrecipe.outcome import Validation
 from xttsrecipe.report.problems import problems_text
 from xttsrecipe.specs import Header
-from xttsrecipe.validation import Validation, validate
+from xttsrecipe.validation import validate
 
 from .builders import save, trainer_state, write_recipe, xtts_state
 from .golden import FOLDER, check_golden
@@ -86,7 +87,17 @@ def test_without_checkpoints_patterns_are_checked_against_the_known_keys_and_it_
 
 def test_with_all_checkpoints_their_headers_are_checked_too(voices: Path) -> None:
     path = write_recipe(voices, TWO + "overrides: {'*encoder*': from news}")
-    assert only(path) == Validation(path, (), "its checkpoints' headers too")
+    result = only(path)
+    assert (result.problems, result.extent) == ((), "its checkpoints' headers too")
+
+
+def test_with_all_checkpoints_warnings_and_notes_are_those_of_the_plan_and_no_problems(voices: Path) -> None:
+    path = write_recipe(voices, TWO)
+    plan = make_plan(load_recipe(path))
+    result = only(path)
+    assert (result.problems, result.warnings, result.notes) == ((), plan.warnings, plan.notes)
+    assert result.warnings
+    assert result.notes
 
 
 def test_with_all_checkpoints_patterns_are_checked_against_their_keys(voices: Path, tmp_path: Path) -> None:

@@ -23,10 +23,11 @@ from .report import plan as plan_report
 from .report.components import components_json, components_text
 from .report.layout import printable
 from .report.plan_json import plan_json
-from .report.problems import problem_text, problems_text, relative
+from .report.problems import problem_text, relative
 from .report.progress import progress
 from .report.streams import say, show
 from .report.summary import nonfinite_text, summary_text
+from .report.validation import ValidationFormat, show_validations
 from .schema import schema_text
 from .settings import parse_setting
 from .starter import starter_recipe
@@ -175,19 +176,19 @@ def validate(
             readable=False,
         ),
     ],
+    form: Annotated[
+        ValidationFormat,
+        typer.Option(
+            "--format",
+            help="github: annotations for pull requests; json: for machines; sarif: for code scanning.",
+        ),
+    ] = ValidationFormat.TEXT,
 ) -> None:
     """Check recipes against schema and semantics; the checkpoints need not be there.
 
     Where they are, their headers are checked too. Where they are not, patterns are checked against the keys of XTTS-V2.
     """
-    valid = True
-    for result in validation.validate(paths):
-        if result.problems:
-            valid = False
-            say(problems_text(result.problems))
-        else:
-            show(f"{relative(result.file)}: valid, {result.extent}\n")
-    if not valid:
+    if not show_validations(validation.validate(paths), form):
         raise typer.Exit(ExitCode.NO)
 
 

@@ -100,7 +100,7 @@ class Code(Enum):
     NOT_MADE_BY_XTTSRECIPE = ("XR502", "The output is there already, and xttsrecipe did not make it.")
     CHANGED_SINCE_WRITTEN = ("XR503", "A file beside the old model is not what xttsrecipe wrote with it.")
     FILE_OR_DIRECTORY = ("XR504", "The output is to be a file and a directory is there, or the other way round.")
-    IRREPLACEABLE_OUTPUT = ("XR505", "The output's place cannot be replaced: it is a device, a mount, or the current folder.")
+    IRREPLACEABLE_OUTPUT = ("XR505", "The output is a device, a mount or the current folder, and cannot be replaced.")
     FOREIGN_FILES = ("XR506", "The output directory holds files that do not belong to a model.")
     UNSET_VARIABLE = ("XR507", "The output's path names an environment variable that is not set.")
     NO_ROOM = ("XR508", "The output does not fit on the disk.")

@@ -41,6 +41,14 @@ class Location:
     def __str__(self) -> str:
         return ":".join(str(part) for part in (self.file, self.line, self.column) if part is not None)
 
+    @property
+    def end_column(self) -> int | None:
+        """The column after the last character that is meant; None where no column is known."""
+        if self.column is None:
+            return None
+        rest = self.length if self.text is None else min(self.length, len(self.text) - self.column + 1)
+        return self.column + max(rest, 1)
+
 
 @dataclass(frozen=True, slots=True)
 class Problem:

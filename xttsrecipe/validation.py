@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from . import api, checkpoints
 from .codes import Code
 from .errors import Location, Problem, RecipeError, XttsRecipeError
+from .outcome import Validation
 from .plan import make_plan
 from .recipe import Recipe, Source
 from .rules import rule_problems
@@ -20,15 +20,6 @@ from .vocabulary import read_vocabulary
 from .xtts import known_tensors
 
 _Opener = Callable[[Sequence[Source]], list[Header]]
-
-
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """The outcome for one recipe: what is wrong, and if nothing is, what was checked (``extent``, for people)."""
-
-    file: Path
-    problems: tuple[Problem, ...]
-    extent: str
 
 
 def validate(paths: Sequence[Path]) -> Iterator[Validation]:
@@ -63,21 +54,21 @@ def _is_recipe(found: Path, folder: Path) -> bool:
 
 def _validated(path: Path, open_once: _Opener) -> Validation:
     try:
-        return Validation(path, (), _check(api.load_recipe(path), open_once))
+        return _checked(path, api.load_recipe(path), open_once)
     except XttsRecipeError as error:
         return Validation(path, error.problems, "")
 
 
-def _check(recipe: Recipe, open_once: _Opener) -> str:
-    """What was checked. Raises XttsRecipeError."""
+def _checked(path: Path, recipe: Recipe, open_once: _Opener) -> Validation:
+    """The outcome for a recipe that is valid. Raises XttsRecipeError for one that is not."""
     present = [source for source in recipe.sources if os.path.exists(source.path)]  # noqa: PTH110 # never raises
     headers = open_once(present)
     for source in recipe.sources:
         if source not in present and source.vocabulary and os.path.exists(source.vocabulary):  # noqa: PTH110
             vocabulary_of(source, source.vocabulary)
     if len(present) == len(recipe.sources):
-        make_plan(recipe, headers)
-        return "its checkpoints' headers too"
+        plan = make_plan(recipe, headers)
+        return Validation(path, (), "its checkpoints' headers too", plan.warnings, plan.notes)
     keys = dict.fromkeys(known_tensors())
     for header in headers:
         keys.update(dict.fromkeys(header.tensors))
@@ -85,4 +76,5 @@ def _check(recipe: Recipe, open_once: _Opener) -> str:
     if problems:
         raise RecipeError(problems)
     absent = ", ".join(source.name for source in recipe.sources if source not in present)
-    return f"without its checkpoints ({absent} not here): patterns were checked against the keys of XTTS-V2"
+    extent = f"without its checkpoints ({absent} not here): patterns were checked against the keys of XTTS-V2"
+    return Validation(path, (), extent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import Location, Problem
@@ -22,19 +22,28 @@ def problems_text(problems: Iterable[Problem]) -> str:
 
 def problem_text(problem: Problem) -> str:
     """One problem, ending in a line break; the excerpt of the file only where it has a line and a column."""
-    what = _shown(problem.what)
     place = f"{printable(str(problem.where))}: " if problem.where else ""
-    lines = [f"{place}{what} [{problem.code}]"]
+    lines = [f"{place}{_shown(problem.what)} [{problem.code}]"]
     if problem.where:
         lines += _excerpt(problem.where)
+    return "\n".join([*lines, *_particulars(problem)]) + "\n"
+
+
+def message_text(problem: Problem, file: str) -> str:
+    """One problem without code, excerpt, and place in ``file``: for what has fields of its own for these."""
+    elsewhere = problem.where is not None and problem.where.file != file
+    place = f"{printable(str(problem.where))}: " if elsewhere else ""
+    return "\n".join([place + _shown(problem.what), *_particulars(problem)])
+
+
+def _particulars(problem: Problem) -> Iterator[str]:
     count = len(problem.details) if problem.all_details else _MAX_DETAILS
-    lines += [f"    {_shown(detail)}" for detail in problem.details[:count]]
+    yield from (f"    {_shown(detail)}" for detail in problem.details[:count])
     if len(problem.details) > count:
-        lines.append(f"    … and {len(problem.details) - count} more")
+        yield f"    … and {len(problem.details) - count} more"
     for label, text in (("found", problem.found), ("expected", problem.expected), ("help", problem.hint)):
         if text:
-            lines.append(f"  {label}: {_shown(text)}")
-    return "\n".join(lines) + "\n"
+            yield f"  {label}: {_shown(text)}"
 
 
 def _shown(text: str) -> str:

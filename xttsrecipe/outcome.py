@@ -1,0 +1,22 @@
+"""What ``validate`` found of a recipe, as data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from .errors import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """The outcome for one recipe: what is wrong, and if nothing is, what was checked (``extent``, for people).
+
+    ``warnings`` and ``notes`` are those of the plan, where it could be made; they make no recipe invalid.
+    """
+
+    file: Path
+    problems: tuple[Problem, ...]
+    extent: str
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()

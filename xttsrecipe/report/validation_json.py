@@ -1,0 +1,60 @@
+"""What ``validate`` found for machines: one JSON object.
+
+``valid``: whether all recipes are. ``files``: for each recipe in the order of the call
+
+- ``file``: its name as the call has it, and ``valid``;
+- ``extent``: what was checked, in words; null where it is invalid;
+- ``warnings`` and ``notes``: sentences that make no recipe invalid; there are some only where the plan could be made;
+- ``problems``: for each its ``code`` (``XR101``) and ``name`` (``unknown-source``), ``message``, the place as ``file``,
+  ``line``, ``column`` and ``endColumn``, which is the first column after what is meant (all from 1, columns in
+  characters), ``found``, ``expected``, ``hint``, and ``details``, a list of lines. What is not known is null.
+
+Fields may be added; these stay.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import Problem
+from ..outcome import Validation
+from .json_text import json_text
+
+
+def validation_json(results: Sequence[Validation]) -> str:
+    """All results as one JSON object."""
+    return json_text({"valid": not any(result.problems for result in results), "files": list(map(_file, results))})
+
+
+def _file(result: Validation) -> dict[str, Any]:
+    return {
+        "file": _text(str(result.file)),
+        "valid": not result.problems,
+        "extent": result.extent or None,
+        "warnings": list(map(_text, result.warnings)),
+        "notes": list(map(_text, result.notes)),
+        "problems": list(map(_problem, result.problems)),
+    }
+
+
+def _problem(problem: Problem) -> dict[str, Any]:
+    where = problem.where
+    return {
+        "code": str(problem.code),
+        "name": problem.code.label,
+        "message": _text(problem.what),
+        "file": where and _text(where.file),
+        "line": where and where.line,
+        "column": where and where.column,
+        "endColumn": where and where.end_column,
+        "found": _text(problem.found),
+        "expected": _text(problem.expected),
+        "hint": _text(problem.hint),
+        "details": list(map(_text, problem.details)),
+    }
+
+
+def _text(text: str | None) -> str | None:
+    """Without what is half a character (of a file's name, say): not every parser takes that."""
+    return text and text.encode("utf-8", "backslashreplace").decode()

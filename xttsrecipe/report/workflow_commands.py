@@ -1,0 +1,43 @@
+"""Lines in the log of a GitHub workflow: commands that make annotations, and text that is no command.
+
+Commands, their escaping and limits: https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
+Knows nothing of what is told.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from .layout import printable
+from .repository import path_in, repository_root
+
+# Of each kind, GitHub shows so many annotations of one step, and drops the others without a word.
+MOST_ANNOTATIONS = 10
+
+_DATA = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
+_PROPERTY = _DATA | str.maketrans({":": "%3A", ",": "%2C"})
+
+
+def workflow_command(name: str, message: str, **properties: str | int | None) -> str:
+    """``::error file=a.yaml,line=3::message`` with a line break behind it. Properties that are None are left out.
+
+    Line breaks in the message are meant; of everything else that a terminal would act on, the escape is shown.
+    """
+    given = {key: printable(str(value)).translate(_PROPERTY) for key, value in properties.items() if value is not None}
+    parameters = ",".join(f"{key}={value}" for key, value in given.items())
+    lines = "\n".join(map(printable, message.split("\n")))
+    return f"::{name} {parameters}".rstrip() + f"::{lines.translate(_DATA)}\n"
+
+
+def harmless(text: str) -> str:
+    """Lines for the log that a runner takes for no command, whatever is quoted in them.
+
+    It looks for ``::`` at the beginning of a line and, as of old, for ``##[`` anywhere.
+    """
+    return re.sub(r"(?m)((?:^|\r)[^\S\n]*)::", r"\1\\x3a:", text.replace("##[", r"\x23#["))
+
+
+def workspace_path(path: Path) -> str:
+    """A file as annotations name it: from the repository's root, or whole where it lies elsewhere."""
+    return path_in(repository_root(), str(path)) or path.as_posix()
