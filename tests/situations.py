@@ -485,6 +485,16 @@ def _(_: Patch) -> None:
     _plain("audiobook", **{"encoder.bias": torch.ones(3)})
 
 
+@_of(Code.NOT_ENOUGH_MEMORY)
+def _(patch: Patch) -> None:
+    _plain()
+
+    def allocated() -> None:
+        raise MemoryError
+
+    _instead_of_importing_torch(patch, allocated)
+
+
 @_of(Code.UNWRITABLE_RESULTS)
 def _(_: Patch) -> dict[str, str]:
     return {"PYTHONDONTWRITEBYTECODE": "1"}  # a stdout of its own

@@ -118,6 +118,7 @@ class Code(Enum):
     OVERFLOW = ("XR606", "Values are too large for the output's type.")
     NOT_FINITE = ("XR607", "Values are NaN or infinite.")
     UNWRITABLE_RESULTS = ("XR608", "The results cannot be written to stdout.")
+    NOT_ENOUGH_MEMORY = ("XR609", "There is not enough memory.")
 
     def __init__(self, number: str, meaning: str) -> None:
         self.number = number

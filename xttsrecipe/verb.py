@@ -13,8 +13,9 @@ from typing import NoReturn, ParamSpec
 import typer
 
 from . import interrupts
-from .errors import ExitCode, XttsRecipeError
-from .report.problems import problems_text
+from .codes import Code
+from .errors import ExitCode, Problem, XttsRecipeError
+from .report.problems import problem_text, problems_text
 from .report.streams import discard, finish, say
 from .version import __version__
 
@@ -48,7 +49,8 @@ def verb(app: typer.Typer, function: Callable[P, None]) -> Callable[P, None]:
             say("interrupted; an output is as it was or, where the run was about to end, the new one\n")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         except MemoryError:
-            say("there is not enough memory; xttsrecipe plan says how much a run needs\n")
+            hint = "xttsrecipe plan says how much a run needs"
+            say(problem_text(Problem(Code.NOT_ENOUGH_MEMORY, "there is not enough memory", hint=hint)))
             raise typer.Exit(ExitCode.NO) from None
         except BrokenPipeError:  # the reader of our results has seen enough
             discard(sys.stdout.fileno())

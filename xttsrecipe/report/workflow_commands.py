@@ -25,9 +25,9 @@ def workflow_command(name: str, message: str, **properties: str | int | None) ->
     Line breaks in the message are meant; of everything else that a terminal would act on, the escape is shown.
     """
     given = {key: printable(str(value)).translate(_PROPERTY) for key, value in properties.items() if value is not None}
-    parameters = ",".join(f"{key}={value}" for key, value in given.items())
+    head = f"{name} {','.join(f'{key}={value}' for key, value in given.items())}" if given else name
     lines = "\n".join(map(printable, message.split("\n")))
-    return f"::{name} {parameters}".rstrip() + f"::{lines.translate(_DATA)}\n"
+    return f"::{head}::{lines.translate(_DATA)}\n"
 
 
 def harmless(text: str) -> str:
@@ -39,5 +39,5 @@ def harmless(text: str) -> str:
 
 
 def workspace_path(path: Path) -> str:
-    """A file as annotations name it: from the repository's root, or whole where it lies elsewhere."""
+    """A file as annotations name it: from the repository's root, or as it was given where it lies elsewhere."""
     return path_in(repository_root(), str(path)) or path.as_posix()
