@@ -126,7 +126,11 @@ class Recipe:
 
 def load_recipe(path: Path, settings: Sequence[Setting] = ()) -> Recipe:
     """The recipe in a file, with ``settings`` applied. Raises RecipeError with every problem found."""
-    document = read_document(path)
+    return parse_recipe(read_document(path), path, settings)
+
+
+def parse_recipe(document: Document, path: Path, settings: Sequence[Setting] = ()) -> Recipe:
+    """The recipe in a document, as though it lay at ``path``. Raises RecipeError with every problem found."""
     for setting in settings:
         document = apply_setting(document, setting)
     problems = schema.check(document)
