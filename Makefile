@@ -2,10 +2,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
 COQUI_VENV ?= .venv-coqui
+REVIEW_VENV ?= .venv-review
 SECONDS ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-coqui fuzz bench check lint format clean
+.PHONY: help setup demo test test-coqui test-review fuzz bench check lint format clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -32,6 +33,10 @@ test-coqui: setup  ## Test with the real client: install coqui-tts (1.8 GB), mer
 	PYTHON=$(PYTHON) tests/coqui/install.sh $(COQUI_VENV)
 	$(COQUI_VENV)/bin/python -m pytest -c tests/coqui/pytest.ini --confcutdir=tests/coqui tests/coqui
 
+test-review:  ## Test the hook, the action, the workflows and the schema with pre-commit and yaml-language-server
+	PYTHON=$(PYTHON) tests/review/install.sh $(REVIEW_VENV)
+	$(REVIEW_VENV)/bin/python -m pytest -c tests/review/pytest.ini --confcutdir=tests/review tests/review
+
 fuzz: setup  ## Fuzz what reads files, for SECONDS=300 in all; guided by coverage where atheris can be installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]' || true
 	$(BIN)/python -m tests.fuzz --seconds $(SECONDS)
@@ -51,6 +56,7 @@ format: setup  ## Format the code
 	$(BIN)/ruff check --fix .
 
 clean:  ## Remove everything that was made here, .venv and those of clients and rivals too
-	rm -rf .venv .venv-coqui .venv-coqui.lock .venv-rivals build dist demo/checkpoints demo/merged benchmarks/data
+	rm -rf .venv .venv-coqui .venv-coqui.lock .venv-review .venv-review.lock .venv-rivals build dist
+	rm -rf demo/checkpoints demo/merged benchmarks/data
 	rm -rf .fuzz .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,20 +4,13 @@
 #     tests/coqui/install.sh --fingerprint     prints what an installation depends on, as a name for a cache
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
-python=${PYTHON:-python3}
+. "$here/../environment.sh"
 
-fingerprint=$("$python" - "$here/install.sh" "$here/requirements.txt" <<'EOF'
-import hashlib, pathlib, sys
-parts = [sys.version, sys.base_prefix, *(pathlib.Path(name).read_text("utf-8") for name in sys.argv[1:])]
-print(hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16])
-EOF
-)
+made_from=$(fingerprint "$here/install.sh" "$here/requirements.txt")
 if [ "${1:?a folder, or --fingerprint}" = --fingerprint ]; then
-  echo "$fingerprint"
+  echo "$made_from"
   exit
 fi
-venv=$1
-stamp=$venv/installed
 
 # torchcodec, through which the client reads audio, loads ffmpeg's libraries.
 if ! command -v ffmpeg >/dev/null; then
@@ -31,24 +24,10 @@ if ! command -v ffmpeg >/dev/null; then
   DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends ffmpeg >/dev/null
 fi
 
-# Two runs that share a cached folder take turns.
-mkdir -p "$venv"
-if command -v flock >/dev/null; then
-  exec 9>"$venv.lock"
-  flock 9
-fi
-if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$fingerprint" ]; then
-  exit
-fi
-
-pip() {
-  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
-}
-"$python" -m venv --clear "$venv"
+begin "$1" "$made_from"
 pip -r "$here/requirements.txt"
 # This torchaudio is linked to CUDA; without its libraries it runs as pure Python.
 pip --no-deps torchaudio==2.11.0
 rm -f "$venv"/lib/python3*/site-packages/torchaudio/lib/*.so
 pip --no-deps torchcodec==0.12.0
-echo "$fingerprint" >"$stamp"
-echo "tests/coqui/install.sh: coqui-tts installed in $SECONDS s"
+finish coqui-tts
