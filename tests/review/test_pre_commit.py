@@ -77,6 +77,11 @@ def test_a_commit_with_a_broken_recipe_is_refused_with_our_message(team: Reposit
     assert "^^^^^^^" in done.stderr
     assert "Traceback" not in done.stderr
     assert team.git("rev-parse", "HEAD") == before
+    block = (PROJECT / "docs" / "reviewing.md").read_text("utf-8").partition("$ git commit -m 'Warmer'\n")[2]
+    shown = block.partition("```")[0].splitlines()
+    said = done.stderr.splitlines()
+    assert len(shown) > 5
+    assert [line for line in shown if not any(one.startswith(line) for one in said)] == []
 
 
 def test_a_commit_with_a_good_recipe_passes(team: Repository, home: Path) -> None:
