@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the install scripts of tests that run in an environment of their own.
 python=${PYTHON:-python3}
 
