@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -253,6 +254,19 @@ def test_a_push_is_compared_with_what_was_there_before(
     assert recorded(tmp_path)[0] == f"diff {origin.left} --format markdown"
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+def test_a_checkout_of_another_user_can_be_compared(review: Callable[..., Job], origin: Origin, tmp_path: Path) -> None:
+    """As in a container: the runner checks out, and root works on it."""
+    clone = origin.clone(tmp_path / "clone", "refs/pull/1/merge", "--depth=1")
+    for path in (clone.folder, *clone.folder.rglob("*")):
+        os.chown(path, 65534, 65534)
+    with pytest.raises(subprocess.CalledProcessError, match="128"):
+        clone.git("status")
+    job = review(clone.folder, origin.context(validate="false"))
+    assert not job.failed, job.log
+    assert recorded(tmp_path)[0] == f"diff {origin.base} --format markdown"
+
+
 # --- outputs --------------------------------------------------------------------------------------------------------
 
 
@@ -265,6 +279,34 @@ def test_the_outputs_say_whether_and_what(
     outputs = job.outputs(action)
     assert (outputs["changed"], outputs["comment"]) == (changed, "compared\n")
     assert Path(outputs["comment-file"]).read_text("utf-8") == job.summary == "compared\n"
+
+
+def test_a_comparison_that_fails_is_told_all_the_same(
+    review: Callable[..., Job], recorder: dict[str, Outputs], origin: Origin, action: Mapping[str, Any], tmp_path: Path
+) -> None:
+    Path(recorder["install"]["bin"], "xttsrecipe").write_text("#!/bin/sh\necho 'one is not valid'\nexit 1\n")
+    clone = origin.clone(tmp_path / "clone", "refs/pull/1/merge", "--depth=1")
+    job = review(clone.folder, origin.context(validate="false"))
+    assert job.failed
+    outputs = job.outputs(action)
+    assert (outputs["changed"], outputs["comment"]) == ("true", "one is not valid\n")
+
+
+@pytest.mark.parametrize("status", [1, 2, 3])
+def test_a_comparison_that_says_nothing_fails_and_gives_nothing(
+    status: int,
+    review: Callable[..., Job],
+    recorder: dict[str, Outputs],
+    origin: Origin,
+    action: Mapping[str, Any],
+    tmp_path: Path,
+) -> None:
+    Path(recorder["install"]["bin"], "xttsrecipe").write_text(f"#!/bin/sh\necho why >&2\nexit {status}\n")
+    clone = origin.clone(tmp_path / "clone", "refs/pull/1/merge", "--depth=1")
+    job = review(clone.folder, origin.context(validate="false"))
+    assert job.failed
+    assert "why" in job.log
+    assert set(job.outputs(action).values()) == {""}
 
 
 def test_the_comparison_is_made_though_a_recipe_does_not_validate(

@@ -77,7 +77,7 @@ def pipeline(tmp_path: Path, gitlab: GitLab) -> Callable[..., subprocess.Complet
     tool.parent.mkdir()
     tool.write_text(
         f'#!/bin/sh\necho "$*" >>{tmp_path}/record\ncase $1 in\n  validate) exit "$STATUS" ;;\n'
-        f'  diff) git cat-file -e "$2" && cat {tmp_path}/compared ;;\nesac\n'
+        f'  diff) git cat-file -e "$2" && cat {tmp_path}/compared && exit "$STATUS" ;;\nesac\n'
     )
     tool.chmod(0o755)
     text = (PROJECT / "docs" / "workflows" / "gitlab-ci.yml").read_text("utf-8")
@@ -144,8 +144,6 @@ def test_a_token_that_is_refused_fails_the_job(pipeline: Callable[..., Any], git
     assert "wrong" not in done.stdout + done.stderr
 
 
-def test_a_recipe_that_does_not_validate_fails_the_job_after_the_note(
-    pipeline: Callable[..., Any], gitlab: GitLab
-) -> None:
+def test_a_recipe_that_is_not_valid_fails_the_job_after_the_note(pipeline: Callable[..., Any], gitlab: GitLab) -> None:
     assert pipeline(STATUS="1").returncode == 1
     assert gitlab.calls[-1][0] == "POST"

@@ -84,6 +84,13 @@ def test_what_changes_in_the_model_becomes_the_comment(review: Review, action: M
     assert outputs["comment"] in job.summary
 
 
+@pytest.mark.usefixtures("differs", "formats")
+def test_a_recipe_that_is_not_valid_is_in_the_comment_too(review: Review, action: Mapping[str, Any]) -> None:
+    job = review(RECIPE.replace("weights:", "wieghts:"))
+    assert job.failed
+    assert "warm.yaml" in job.outputs(action)["comment"]
+
+
 @pytest.mark.usefixtures("differs")
 def test_a_comment_in_a_recipe_changes_nothing(review: Review, action: Mapping[str, Any]) -> None:
     job = review("# Why these numbers.\n" + RECIPE, validate="false")
