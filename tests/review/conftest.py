@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from .origins import RECORDER, Origin, make_origin
 from .repositories import PROJECT, Repository, environment, project_repository
-from .steps import Job
+from .steps import Job, Outputs
 
 
 @pytest.fixture(scope="session")
@@ -51,5 +52,33 @@ def command(bin_folder: Path) -> Callable[..., subprocess.CompletedProcess[str]]
             text=True,
             timeout=120,
         )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def origin(tmp_path_factory: pytest.TempPathFactory) -> Origin:
+    return make_origin(tmp_path_factory.mktemp("origin"))
+
+
+@pytest.fixture
+def recorder(tmp_path: Path) -> dict[str, Outputs]:
+    """A command that only records what it is called with, as the install step would have put it."""
+    folder = tmp_path / "recorder"
+    folder.mkdir()
+    (folder / "xttsrecipe").write_text(RECORDER)
+    (folder / "xttsrecipe").chmod(0o755)
+    (folder / "python").symlink_to(sys.executable)
+    return {"python": {}, "install": {"bin": str(folder)}}
+
+
+@pytest.fixture
+def review(action: Mapping[str, Any], tmp_path: Path, recorder: dict[str, Outputs]) -> Callable[..., Job]:
+    """Runs the action, after its installation, with the command that records."""
+
+    def run(folder: Path, context: dict[str, Any], **more: str) -> Job:
+        (tmp_path / "temp").mkdir(exist_ok=True)
+        job = Job(folder, context, tmp_path / "temp", {"RECORD": str(tmp_path / "record"), **more})
+        return job.run(action["runs"]["steps"], recorder)
 
     return run
