@@ -28,6 +28,7 @@ from .report.progress import progress
 from .report.streams import say, show
 from .report.summary import nonfinite_text, summary_text
 from .report.validation import ValidationFormat, show_validations
+from .review_verbs import diff
 from .schema import schema_text
 from .settings import parse_setting
 from .starter import starter_recipe
@@ -190,6 +191,9 @@ def validate(
     """
     if not show_validations(validation.validate(paths), form):
         raise typer.Exit(ExitCode.NO)
+
+
+_verb(diff)
 
 
 @_verb

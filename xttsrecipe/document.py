@@ -22,7 +22,7 @@ from .yaml_syntax import Loader, explain, scalar
 # (key or index, …) from the root to a node.
 Path_ = tuple[str | int, ...]
 
-_MAX_BYTES = 1 << 16
+MAX_BYTES = 1 << 16
 _MAX_NODES = 20_000
 _MAX_DEPTH = 50
 
@@ -79,6 +79,11 @@ def _put(data: Any, path: Path_, value: Any, origin: Location) -> Any:
 
 def read_document(path: Path) -> Document:
     """The YAML document in a file. Raises RecipeError."""
+    return document_of(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
+    """What a recipe's file holds, of a longer one a byte more than ``most``. Raises RecipeError."""
     file = str(path)
     try:
         mode = path.stat().st_mode
@@ -92,12 +97,16 @@ def read_document(path: Path) -> Document:
                 )
             )
         with path.open("rb") as handle:
-            raw = handle.read(_MAX_BYTES + 1)
+            return handle.read(most + 1)
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise RecipeError(
             Problem(Code.UNREADABLE_RECIPE, f"the recipe cannot be read: {reason}", Location(file))
         ) from error
+
+
+def document_of(raw: bytes, file: str) -> Document:
+    """The YAML document that a file holds; ``file`` is what errors call it. Raises RecipeError."""
     if raw.startswith(_CHECKPOINT_MAGIC) or (raw[8:9] == b"{" and b"\0" in raw[:8]):
         raise RecipeError(
             Problem(
@@ -107,7 +116,7 @@ def read_document(path: Path) -> Document:
                 hint="xttsrecipe inspect shows a checkpoint; xttsrecipe init writes a recipe for it",
             )
         )
-    if len(raw) > _MAX_BYTES:
+    if len(raw) > MAX_BYTES:
         raise RecipeError(
             Problem(
                 Code.NOT_A_RECIPE,

@@ -126,7 +126,11 @@ class Recipe:
 
 def load_recipe(path: Path, settings: Sequence[Setting] = ()) -> Recipe:
     """The recipe in a file, with ``settings`` applied. Raises RecipeError with every problem found."""
-    document = read_document(path)
+    return parse_recipe(read_document(path), path, settings)
+
+
+def parse_recipe(document: Document, path: Path, settings: Sequence[Setting] = ()) -> Recipe:
+    """``load_recipe`` for a document that was read already; file names in it are relative to the folder of ``path``."""
     for setting in settings:
         document = apply_setting(document, setting)
     problems = schema.check(document)
