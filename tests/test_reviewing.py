@@ -11,8 +11,8 @@ from tests.repositories import Scratch
 from tests.showcase import TWO, showcase
 from xttsrecipe import checkpoints
 from xttsrecipe.changes import Comparison, Status
-from xttsrecipe.reviewing import compare
 from xttsrecipe.report.problems import problems_text
+from xttsrecipe.reviewing import compare
 from xttsrecipe.specs import Header
 
 

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from enum import Enum
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from .changes import Review
-from .codes import Code
-from .reviewing import compare
-from .errors import ExitCode, Location, OutputError, Problem
+from .errors import ExitCode
 from .report.diff_github import diff_github
 from .report.diff_json import diff_json
 from .report.diff_markdown import diff_markdown
 from .report.diff_text import diff_text
+from .report.markdown import LEAST, MOST
 from .report.problems import problems_text
+from .report.step_summary import add_to_step_summary
 from .report.streams import say, show
-
-_STEP_SUMMARY = "GITHUB_STEP_SUMMARY"
+from .reviewing import compare
 
 
 class Format(str, Enum):
@@ -85,19 +82,5 @@ def _shown(review: Review, format_: Format, keys: bool) -> str:
         case Format.JSON:
             return diff_json(review)
         case Format.GITHUB:
-            _summarize(diff_markdown(review))
+            add_to_step_summary(lambda room: diff_markdown(review, min(room, MOST)) if room >= LEAST else "")
             return diff_github(review)
-
-
-def _summarize(text: str) -> None:
-    """Add to the summary of a workflow's job, where there is one. Raises OutputError."""
-    summary = os.environ.get(_STEP_SUMMARY)
-    if not summary:
-        return
-    try:
-        with Path(summary).open("a", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(f"{text}\n")
-    except (OSError, ValueError) as error:
-        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-        what = f"{_STEP_SUMMARY} cannot be written: {reason}"
-        raise OutputError(Problem(Code.UNWRITABLE, what, Location(summary))) from error

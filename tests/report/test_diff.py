@@ -16,12 +16,12 @@ from tests.reviews import TWO, reviewed
 from tests.showcase import AFTER, BEFORE, showcase
 from tests.strict_json import strictly
 from xttsrecipe.changes import Amount, Amounts, Comparison, Decided, Kind, LayerRun, Making, Review, Side, Status
-from xttsrecipe.reviewing import compare
 from xttsrecipe.diff import diff_plans
 from xttsrecipe.report.diff import Words, cut, kinds_text, layers_text, path_text
 from xttsrecipe.report.diff_github import diff_github
 from xttsrecipe.report.diff_json import diff_json
 from xttsrecipe.report.diff_text import diff_text
+from xttsrecipe.reviewing import compare
 from xttsrecipe.specs import DType, TensorSpec
 
 SPEC = TensorSpec((2, 3), DType.FLOAT32)
@@ -32,7 +32,6 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="paths look othe
 def review(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Review:
     """Of a repository in which recipes change in every way."""
     monkeypatch.chdir(showcase(tmp_path / "work").root)
-    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
     return compare("main")
 
 
@@ -85,7 +84,6 @@ def test_workflow_commands_look_as_agreed(review: Review) -> None:
 
 
 def test_annotations_name_files_from_the_top_of_the_checkout(review: Review, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GITHUB_WORKSPACE", os.getcwd())  # noqa: PTH109
     monkeypatch.chdir("recipes")
     assert "::notice file=recipes/text.yaml,line=1,title=" in diff_github(compare("main"))
 
@@ -106,7 +104,7 @@ def test_problems_of_the_old_recipe_point_to_no_line_of_the_new_one(review: Revi
     (broken,) = [its for its in review.comparisons if its.status is Status.INVALID]
     turned = replace(broken, old=broken.new, new=broken.old)
     text = diff_github(replace(review, comparisons=(turned,)))
-    assert "::error file=recipes/broken.yaml,title=xttsrecipe diff%3A recipes/broken.yaml::" in text
+    assert "::error file=recipes/broken.yaml,title=XR101 unknown-source::recipes/broken.yaml:4:22: weights" in text
 
 
 # --- words ----------------------------------------------------------------------------------------------------------

@@ -34,10 +34,10 @@ from xttsrecipe.changes import (
     TensorChange,
 )
 from xttsrecipe.codes import Code
-from xttsrecipe.reviewing import compare
 from xttsrecipe.errors import Location, Problem
 from xttsrecipe.report.diff_markdown import diff_markdown
 from xttsrecipe.report.markdown import MOST, size_of
+from xttsrecipe.reviewing import compare
 from xttsrecipe.specs import DType, TensorSpec
 
 LIMIT = 65_536

@@ -26,7 +26,7 @@ HOSTILE = st.text(
         ("", '`""`'),
         ("  ", '`""`'),
         ("::error::x", "`\\x3a:error::x`"),
-        ("x ##[error]y", "`x #\\x23[error]y`"),
+        ("x ##[error]y", "`x \\x23#[error]y`"),
         ("ends in \\", "`ends in \\`"),
     ],
 )

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..changes import Comparison, Review, Status
-from ..errors import Problem
 from .diff import Words, cut
 from .layout import counted
-from .markdown import inert_line
-from .problems import problem_text
-from .workflow_commands import MOST_ANNOTATIONS, workflow_command, workspace_path
+from .problems import message_text
+from .workflow_commands import MOST_ANNOTATIONS, harmless, workflow_command, workspace_path
 
 _WORDS = Words()
 # An annotation is a few lines; the step summary has the rest.
@@ -21,7 +19,7 @@ def diff_github(review: Review) -> str:
     """The total, and a notice on each recipe that changed, an error on each problem; of many the first."""
     said = [line for comparison in review.comparisons for line in _notice(comparison)]
     errors = [line for comparison in review.comparisons for line in _errors(comparison)]
-    lines = [f"{inert_line(_WORDS.total(review))}\n"]
+    lines = [f"{harmless(_WORDS.total(review))}\n"]
     for what, found in (("notice", said), ("error", errors)):
         lines += found[:MOST_ANNOTATIONS]
         if len(found) > MOST_ANNOTATIONS:
@@ -44,15 +42,13 @@ def _errors(comparison: Comparison) -> Iterator[str]:
         for problem in side.problems if side else ():
             assert side is not None
             # The old recipe has other lines than those that an annotation would point to.
-            where = problem.where if side is comparison.new else None
-            text = _text(problem)
-            title = "xttsrecipe diff" if side is comparison.new else f"xttsrecipe diff: {cut(side.label)}"
+            where = problem.where if side is comparison.new and problem.where else None
             yield workflow_command(
-                "error", text, file=workspace_path(side.path), line=where.line if where else None,
-                col=where.column if where else None, title=title,
-            )  # fmt: skip
-
-
-def _text(problem: Problem) -> str:
-    text = problem_text(problem).rstrip("\n")
-    return text if len(text) <= _MOST_CHARACTERS else f"{text[: _MOST_CHARACTERS - 1]}…"
+                "error",
+                message_text(problem, side.label if side is comparison.new else ""),
+                file=workspace_path(side.path),
+                line=where.line if where else None,
+                col=where.column if where else None,
+                endColumn=where.end_column if where else None,
+                title=f"{problem.code} {problem.code.label}",
+            )

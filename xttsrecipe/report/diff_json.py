@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from ..changes import (
@@ -21,24 +22,32 @@ from ..changes import (
     Status,
     TensorChange,
 )
-from ..errors import Problem
 from .diff import Words
 from .json_text import json_text
+from .validation_json import problem_data
 
 _WORDS = Words()
 
 
 def diff_json(review: Review) -> str:
     """Everything that is known of every recipe that was compared."""
-    return json_text(
-        {
-            "old": review.old,
-            "new": review.new,
-            "summary": _WORDS.total(review),
-            "recipes": [_comparison(comparison) for comparison in review.comparisons],
-            "count": {status.value.replace(" ", "_"): review.count(status) for status in Status},
-        }
-    )
+    data = {
+        "old": review.old,
+        "new": review.new,
+        "summary": _WORDS.total(review),
+        "count": {status.value.replace(" ", "_"): review.count(status) for status in Status},
+        "recipes": [_comparison(comparison) for comparison in review.comparisons],
+    }
+    return json_text(_whole(data))
+
+
+def _whole(data: Any) -> Any:
+    """Without what is half a character (of a file's name, say): not every parser takes that."""
+    if isinstance(data, str):
+        return data.encode("utf-8", "backslashreplace").decode()
+    if isinstance(data, Mapping):
+        return {_whole(key): _whole(value) for key, value in data.items()}
+    return [_whole(item) for item in data] if isinstance(data, (list, tuple)) else data
 
 
 def _comparison(comparison: Comparison) -> dict[str, Any]:
@@ -61,22 +70,7 @@ def _side(side: Side | None) -> dict[str, Any] | None:
         "name": side.label,
         "path": str(side.path),
         "basis": side.basis,
-        "problems": [_problem(problem) for problem in side.problems],
-    }
-
-
-def _problem(problem: Problem) -> dict[str, Any]:
-    where = problem.where
-    return {
-        "code": str(problem.code),
-        "what": problem.what,
-        "file": where and where.file,
-        "line": where and where.line,
-        "column": where and where.column,
-        "found": problem.found,
-        "expected": problem.expected,
-        "help": problem.hint,
-        "details": problem.details,
+        "problems": [problem_data(problem) for problem in side.problems],
     }
 
 

@@ -5,19 +5,20 @@ It is read on code hosts, and on its way there may pass through the log of a wor
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 from .diff import cut
 from .layout import counted
+from .workflow_commands import harmless
 
 # A comment on GitHub has up to 65,536 characters. Counted here are bytes, and line breaks twice, as forms send them;
 # what is left is for whoever posts it to add something.
 MOST = 64_000
+# With less there is no use in beginning.
+LEAST = 5_000
 
 # Within code spans and code blocks nothing is markup, a mention or a link, but for what ends them, or a table's cell.
 _ESCAPES = {"`": "\\x60", "|": "\\x7c"}
-_COMMAND = re.compile(r"^(\s*):(?=:)")
 _FENCE = "```"
 
 
@@ -34,8 +35,7 @@ def code(text: str) -> str:
 
 def inert_line(line: str) -> str:
     """A line of a block of code that neither ends it nor is a command where it passes through the log of a workflow."""
-    line = _COMMAND.sub(r"\1\\x3a", line).replace("##[", "#\\x23[")
-    return line.replace(_FENCE, _ESCAPES["`"] * len(_FENCE))
+    return harmless(line).replace(_FENCE, _ESCAPES["`"] * len(_FENCE))
 
 
 def fenced(lines: Iterable[str]) -> str:
