@@ -36,7 +36,7 @@ from xttsrecipe.report.components import components_json, components_text
 from xttsrecipe.report.plan import plan_keys_text, plan_text
 from xttsrecipe.report.plan_json import plan_json
 
-VERBS = ("run", "plan", "validate", "inspect", "components", "init", "schema")
+VERBS = ("run", "plan", "validate", "diff", "inspect", "components", "init", "schema")
 LATIN_1 = os.fsdecode(b"caf\xe9.pth")
 ODD_NAMES = {
     "space": "news voice.pth",

@@ -36,9 +36,10 @@ class RecipeText:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A recipe before and after; None where there is none."""
+    """A recipe before and after; None where there is none. ``label``: what people call it where it is, or would be."""
 
     name: str
+    label: str
     old: RecipeText | None
     new: RecipeText | None
 
@@ -130,13 +131,14 @@ def _operand(text: str, repository: Callable[[], Repository]) -> _Operand:
 def _nothing(text: str, error: XttsRecipeError) -> XttsRecipeError:
     """What to say of a word that is neither a file nor a revision."""
     (problem,) = error.problems
-    if problem.code is Code.UNKNOWN_REVISION and not text.endswith(SUFFIXES):
-        what = f"there is no file or folder {text!r} here, and no such revision in the repository"
-        return XttsRecipeError(replace(problem, code=Code.NOTHING_TO_COMPARE, what=what, where=None))
-    hint = "of a file that is no longer here: REV:PATH, as in HEAD:recipes/a.yaml"
-    return XttsRecipeError(
-        Problem(Code.NOTHING_TO_COMPARE, "there is no such file or folder", Location(text), hint=hint)
-    )
+    if text.endswith(SUFFIXES):
+        what = "there is no such file or folder"
+        hint = "of a file that is no longer here: REV:PATH, as in HEAD:recipes/a.yaml"
+        return XttsRecipeError(Problem(Code.NOTHING_TO_COMPARE, what, Location(text), hint=hint))
+    if problem.code is not Code.UNKNOWN_REVISION:
+        return error
+    what = f"there is no file or folder {text!r} here, and no such revision in the repository"
+    return XttsRecipeError(replace(problem, code=Code.NOTHING_TO_COMPARE, what=what, where=None))
 
 
 def _within(text: str, repository: Repository, revision: str, tree: str, path: str) -> _Operand:
@@ -215,10 +217,10 @@ def _paired(old: _Operand, new: _Operand, changed: set[str] | None, said: str | 
     if old.name is not None and new.name is not None:
         before, after = _text(old.place, old.name), _text(new.place, new.name)
         name = new.name if old.name == new.name else f"{old.name} → {new.name}"
-        return Pairs(old.text, said, (Pair(name, before, after),))
+        return Pairs(old.text, said, (Pair(name, new.place.label(new.name), before, after),))
     names = sorted({*old.place.names(), *new.place.names()} if changed is None else changed)
     before_all, after_all = _texts(old.place, names), _texts(new.place, names)
-    pairs = (Pair(name, before_all.get(name), after_all.get(name)) for name in names)
+    pairs = (Pair(name, new.place.label(name), before_all.get(name), after_all.get(name)) for name in names)
     # Git takes files for changed that only look so from outside.
     wanted = (pair for pair in pairs if changed is None or _differs(pair))
     return Pairs(old.text, said, tuple(pair for pair in wanted if _has_recipe(pair)))

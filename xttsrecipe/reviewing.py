@@ -46,12 +46,12 @@ def _compared(pair: Pair, planned: _Planner) -> Comparison:
     if new is None:
         # What it did before does not matter any more, nor whether it was valid.
         gone = Side(old.label, old.path) if old else None
-        return Comparison(pair.name, Status.REMOVED, gone, None, 1, text_changed=True, lock_changed=False)
+        return Comparison(pair.label, Status.REMOVED, gone, None, 1, text_changed=True, lock_changed=False)
     text_changed = old is None or _lines(old.raw) != _lines(new.raw)
     lock_changed = old is not None and _lines(old.lock) != _lines(new.lock)
     if old is not None and not text_changed and not lock_changed and _is_same_place(old, new):
         return Comparison(
-            pair.name, Status.IDENTICAL, Side(old.label, old.path), Side(new.label, new.path), 1,
+            _title(old, new), Status.IDENTICAL, Side(old.label, old.path), Side(new.label, new.path), 1,
             text_changed=False, lock_changed=False,
         )  # fmt: skip
     before, after = planned(old) if old else None, planned(new)
@@ -61,7 +61,7 @@ def _compared(pair: Pair, planned: _Planner) -> Comparison:
         diff = diff_plans(before, after)
         status = _status(diff.is_empty, before is None, text_changed or lock_changed)
     return Comparison(
-        name=pair.name,
+        name=_title(old, new),
         status=status,
         old=_side(old, before) if old else None,
         new=_side(new, after),
@@ -70,6 +70,10 @@ def _compared(pair: Pair, planned: _Planner) -> Comparison:
         lock_changed=lock_changed,
         diff=diff if status in (Status.CHANGED, Status.ADDED) else None,
     )
+
+
+def _title(old: RecipeText | None, new: RecipeText) -> str:
+    return new.label if old is None or _is_same_place(old, new) else f"{old.label} → {new.label}"
 
 
 def _status(same_plan: bool, is_new: bool, text_differs: bool) -> Status:

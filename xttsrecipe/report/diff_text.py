@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from ..changes import Amounts, Comparison, LayerRun, PlanDiff, Review, SourceChange, Status
 from .diff import UNCHANGED, Words, amount_cells, kinds_text, layers_text, told
 from .layout import columns, printable
+from .workflow_commands import harmless
 
 _WORDS = Words()
 _SIGNS = {"added": "+", "removed": "-"}
@@ -18,7 +19,7 @@ def diff_text(review: Review, keys: bool) -> str:
     reports = ["\n".join(_lines(comparison, keys)) for comparison in shown]
     if len(review.comparisons) != 1:
         reports.insert(0, printable(_WORDS.total(review)))
-    return "\n\n".join(reports) + "\n"
+    return harmless("\n\n".join(reports) + "\n")
 
 
 def _lines(comparison: Comparison, keys: bool) -> Iterator[str]:
