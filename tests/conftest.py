@@ -21,6 +21,14 @@ settings.load_profile("project")
 collect_ignore = ["faults"] if sys.platform == "win32" else []
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Digests are not remembered in the cache folder of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XTTSRECIPE_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+        yield
+
+
 @pytest.fixture
 def usual_signals() -> Iterator[None]:
     """What a process starts with, though the tests were started with nohup, or in the background of a script."""

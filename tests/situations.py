@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import shutil
 import stat
 import sys
@@ -23,6 +24,7 @@ import torch
 
 from tests.builders import save, v1_state, xtts_state
 from tests.repositories import Scratch
+from tests.commands import invoke
 from tests.samples import small_state, write_safetensors
 from tests.voices import AUDIOBOOK, NEWS, config_of, text_state, two_voices, vocabulary, voice, write_vocabulary
 from xttsrecipe import api
@@ -539,3 +541,84 @@ def _(_: Patch) -> None:
 @_of(Code.FILE_AND_FOLDER)
 def _(_: Patch) -> None:
     Path("voices").mkdir()
+SAFETENSORS = "checkpoints: {news: news.safetensors, audiobook: audiobook.safetensors}\noutput: {path: merged.pth}\n"
+
+
+def _locked(recipe: str = SAFETENSORS) -> None:
+    """Sources whose bytes are the same whatever torch writes, and the recipe's lock."""
+    Path("recipe.yaml").write_text(recipe, encoding="utf-8")
+    for seed, name in enumerate(("news", "audiobook")):
+        write_safetensors(Path(f"{name}.safetensors"), small_state(seed), {"step": str(100 * (seed + 1))})
+    assert invoke("lock", "recipe.yaml").code == 0
+
+
+@_of(Code.NO_LOCK)
+def _(_: Patch) -> None:
+    _plain()
+
+
+@_of(Code.MALFORMED_LOCK)
+def _(_: Patch) -> None:
+    _locked()
+    lock = Path("recipe.lock.yaml")
+    lock.write_text(lock.read_text("utf-8").replace("layout: release", "layout: [release]"), encoding="utf-8")
+
+
+@_of(Code.LOCK_VERSION)
+def _(_: Patch) -> None:
+    Path("recipe.lock.yaml").write_text("lock: 2\n", encoding="utf-8")
+
+
+@_of(Code.LOCK_OF_ANOTHER_PLAN)
+def _(_: Patch) -> None:
+    _locked(Path("recipe.yaml").read_text("utf-8").replace("0.7", "0.6").replace("0.3", "0.4"))
+    recipe = Path("recipe.yaml")
+    recipe.write_text(recipe.read_text("utf-8").replace("0.6", "0.7").replace("0.4", "0.3"), encoding="utf-8")
+
+
+@_of(Code.SOURCE_NOT_AS_LOCKED)
+def _(_: Patch) -> None:
+    _locked()
+    write_safetensors(Path("news.safetensors"), small_state(9), {"step": "900"})
+
+
+@_of(Code.OUTPUT_NOT_AS_LOCKED)
+def _(_: Patch) -> None:
+    _locked()
+    assert invoke("run", "recipe.yaml").code == 0
+    lock = Path("recipe.lock.yaml")
+    text = re.sub(r"tensors_sha256: .*", f"tensors_sha256: {'f' * 64}", lock.read_text("utf-8"))
+    lock.write_text(text, encoding="utf-8")
+
+
+@_of(Code.CANNOT_BE_LOCKED)
+def _(_: Patch) -> None:
+    _plain("news", "audiobook", **{"blocks.{0..3}.bias": torch.ones(2)})
+
+
+@_of(Code.NO_PROVENANCE)
+def _(_: Patch) -> None:
+    _plain("news")
+
+
+@_of(Code.CANNOT_BE_VERIFIED)
+def _(_: Patch) -> None:
+    _plain()
+    assert invoke("run", "recipe.yaml").code == 0
+    Path("audiobook.pth").unlink()
+
+
+@_of(Code.SOURCE_NOT_AS_MADE_FROM)
+def _(_: Patch) -> None:
+    _locked()
+    assert invoke("run", "recipe.yaml").code == 0
+    write_safetensors(Path("news.safetensors"), small_state(9), {"step": "900"})
+
+
+@_of(Code.NOT_AS_MADE)
+def _(_: Patch) -> None:
+    _plain()
+    assert invoke("run", "recipe.yaml").code == 0
+    content = torch.load("merged.pth", weights_only=True)
+    content["model"]["encoder.weight"][0, 1] = 5
+    torch.save(content, "merged.pth")

@@ -29,12 +29,13 @@ from tests.golden import check_golden
 from tests.merging import folder_bytes
 from tests.strict_json import strictly
 from tests.voices import two_voices, voice
-from xttsrecipe import api, preflight
-from xttsrecipe.options import RunOptions
+from xttsrecipe import api
 from xttsrecipe.report import inspection
 from xttsrecipe.report.components import components_json, components_text
 from xttsrecipe.report.plan import plan_keys_text, plan_text
 from xttsrecipe.report.plan_json import plan_json
+from xttsrecipe.source_digests import SourceDigests
+from xttsrecipe.specs import FileStamp
 
 VERBS = ("run", "plan", "validate", "diff", "inspect", "components", "init", "schema")
 LATIN_1 = os.fsdecode(b"caf\xe9.pth")
@@ -232,7 +233,7 @@ def test_results_go_to_stdout(arguments: list[str]) -> None:
 
 @pytest.mark.parametrize("verb", ["plan", "run"])
 def test_a_bug_exits_with_3_and_says_how_to_report_it(folder: Path, verb: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(*_: object) -> None:
+    def broken(*_: object, **__: object) -> None:
         raise RuntimeError("the flux capacitor is empty")
 
     monkeypatch.setattr(api, "make_plan", broken)
@@ -481,7 +482,7 @@ def test_a_file_of_another_digest_is_refused(folder: Path) -> None:
     write_recipe(folder, text.format("f" * 64))
     shown = invoke("run", "recipe.yaml")
     assert (shown.code, shown.out) == (1, "")
-    assert f"found: {digest}" in shown.err
+    assert f"found: sha256 {digest}" in shown.err
     assert not (folder / "m.pth").exists()
     write_recipe(folder, text.format(digest))
     assert invoke("run", "recipe.yaml").code == 0
@@ -491,15 +492,15 @@ def test_a_source_is_hashed_once(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     digest = hashlib.sha256((folder / "news.pth").read_bytes()).hexdigest()
     write_recipe(folder, f"checkpoints: {{news: {{path: news.pth, sha256: {digest}}}}}\noutput: {{path: m.pth}}\n")
     hashed: list[Path] = []
-    original = preflight._sha256
+    original = SourceDigests._read
 
-    def counted(path: Path) -> str:
+    def counted(digests: SourceDigests, path: Path, stamp: FileStamp) -> str:
         hashed.append(path)
-        return original(path)
+        return original(digests, path, stamp)
 
-    monkeypatch.setattr(preflight, "_sha256", counted)
+    monkeypatch.setattr(SourceDigests, "_read", counted)
     assert invoke("run", "recipe.yaml").code == 0
-    assert len(hashed) == 1
+    assert hashed == [Path("news.pth")]
 
 
 # --- interruptions --------------------------------------------------------------------------------------------------
@@ -1024,7 +1025,7 @@ def test_run_into_a_directory_names_it_and_what_is_in_it(voices: Path) -> None:
     assert shown.code == 0
     assert re.fullmatch(
         r"merged/: 9 tensors, 276 B in \d+\.\d s \(\S+ [KMG]?B/s\), with config\.json, vocab\.json, "
-        r"speakers_xtts\.pth, mel_stats\.pth, dvae\.pth\n",
+        r"speakers_xtts\.pth, mel_stats\.pth, dvae\.pth, README\.md\n",
         shown.out,
     )
     first, second, merging = shown.err.splitlines()
@@ -1032,14 +1033,14 @@ def test_run_into_a_directory_names_it_and_what_is_in_it(voices: Path) -> None:
     assert second.startswith("warning: the speaker latents in speakers_xtts.pth come from news's encoders")
     assert merging == "merging: 276 B to write"
     assert set(folder_bytes(voices / "merged")) == {
-        "model.pth", "config.json", "vocab.json", "speakers_xtts.pth", "mel_stats.pth", "dvae.pth",
+        "model.pth", "config.json", "vocab.json", "speakers_xtts.pth", "mel_stats.pth", "dvae.pth", "README.md",
     }  # fmt: skip
 
 
 def test_a_second_run_into_a_directory_replaces_it_with_the_same_bytes(voices: Path) -> None:
     assert invoke("run", "recipe.yaml").code == 0
     first = folder_bytes(voices)
-    assert invoke("run", "recipe.yaml").code == 0
+    assert invoke("run", "--force", "recipe.yaml").code == 0
     assert folder_bytes(voices) == first
     assert invoke("run", "recipe.yaml", "--set", "weights={news: 1, audiobook: 0}").code == 0
     assert (voices / "merged/vocab.json").read_bytes() == (voices / "news/vocab.json").read_bytes()
@@ -1128,11 +1129,11 @@ def test_an_interrupted_run_into_a_directory_leaves_the_old_one(voices: Path, mo
     assert invoke("run", "recipe.yaml").code == 0
     before = folder_bytes(voices)
 
-    def interrupt(plan: package.plan.Plan, on_bytes: Callable[[int], None], options: RunOptions) -> Any:
+    def interrupt(plan: package.plan.Plan, on_bytes: Callable[[int], None], *rest: Any) -> Any:
         def stop(count: int) -> None:
             raise KeyboardInterrupt
 
-        return original(plan, stop, options)
+        return original(plan, stop, *rest)
 
     original = api.execute_plan
     monkeypatch.setattr(api, "execute_plan", interrupt)

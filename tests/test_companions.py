@@ -27,7 +27,7 @@ LISTENS = {"@encoder": "from news", "mel_stats": "from news"}
 
 
 def plan_of(folder: Path, checkpoints: Mapping[str, str], output: str = "out/", **fields: Any) -> Plan:
-    return make_plan(recipe_of(folder, checkpoints, output, **fields))
+    return make_plan(recipe_of(folder, checkpoints, output, **fields), card=False)
 
 
 def problems_of(folder: Path, checkpoints: Mapping[str, str], **fields: Any) -> tuple[Problem, ...]:

@@ -19,6 +19,7 @@ from xttsrecipe.api import inspect, make_plan, run
 from xttsrecipe.errors import RecipeError
 from xttsrecipe.metadata import OutputMetadata, left_behind
 from xttsrecipe.plan import Plan
+from xttsrecipe.provenance import sealed
 
 MODEL = {"x": torch.ones(2)}
 
@@ -296,7 +297,7 @@ def test_safetensors_carries_the_same_entries_as_text(tmp_path: Path) -> None:
     assert text["format"] == "pt"
     assert {name: json.loads(value) for name, value in text.items() if name != "format"} == plan.metadata.entries
     run(plan)
-    assert inspect(tmp_path / "out.safetensors").entries == plan.metadata.entries
+    assert inspect(tmp_path / "out.safetensors").entries == sealed(plan, None).metadata.entries
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])

@@ -95,7 +95,7 @@ def _said(command: str, environ: Mapping[str, str]) -> str:
     else:
         done = subprocess.run([*COMMAND, *arguments], capture_output=True, env=environment(**environ), timeout=60)
         text = done.stderr.decode()
-    return re.sub(r"(?m)^(merging|note|warning): .*(?<!\])\n", "", text)
+    return re.sub(r"(?m)^(merging|comparing|note|warning): .*(?<!\])\n", "", text)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the page shows what is said on POSIX systems")

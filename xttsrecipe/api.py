@@ -16,13 +16,16 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 
 from . import checkpoints, plan, preflight, recipe
 from .codes import Code
 from .errors import CheckpointError, Problem, XttsRecipeError
+from .lock import Lock
+from .locking import Guard
+from .model_card import with_card
 from .options import RunOptions
 from .plan import Plan
 from .recipe import Recipe
@@ -69,12 +72,15 @@ def inspect_all(paths: Sequence[str | PathLike[str]]) -> list[Header]:
     return headers
 
 
-def make_plan(recipe: Recipe) -> Plan:
+def make_plan(recipe: Recipe, lock: Lock | None = None, card: bool | None = None) -> Plan:
     """What a run of the recipe will do, tensor by tensor; reads the checkpoints' headers only, without torch.
 
-    Raises CheckpointError for sources that cannot be read, RecipeError where recipe and checkpoints do not fit.
+    With a ``lock`` checkpoints may be absent: a plan to look at, not to run. ``card``: whether a model card is written
+    with the output; None for directories only. Raises CheckpointError for sources that cannot be read, RecipeError
+    where recipe and checkpoints do not fit.
     """
-    return plan.make_plan(recipe, open_sources(recipe.sources))
+    made = plan.make_plan(recipe, open_sources(recipe.sources, lock=lock))
+    return with_card(made) if card or (card is None and recipe.output.is_directory) else made
 
 
 def run(
@@ -82,22 +88,48 @@ def run(
     force: bool = False,
     on_bytes: Callable[[int], None] = lambda count: None,
     options: RunOptions | None = None,
+    locked: bool = False,
+    update_lock: bool = False,
 ) -> Summary:
     """Execute a plan (or plan a recipe and execute that) and write its output, whole or not at all.
 
-    ``force`` allows replacing an output that xttsrecipe did not make. ``on_bytes`` is called, in the
-    calling thread, with how many bytes more are written. Raises XttsRecipeError; the old output then stays as it was.
+    ``force`` allows replacing an output that xttsrecipe did not make. ``on_bytes`` is called, in the calling thread,
+    with how many bytes more are written. Where there is a lock beside the recipe, the sources must be those that it
+    names, and it is given the output's digest; ``locked`` refuses to run without one, ``update_lock`` makes it anew.
+    Raises XttsRecipeError; the old output then stays as it was.
     """
-    made = what if isinstance(what, Plan) else make_plan(what)
-    return execute_plan(preflight.check(made, force), on_bytes, options)
+    guard = Guard(what if isinstance(what, Plan) else make_plan(what), locked, update_lock)
+    made = preflight.check(guard.plan, force)
+    with guard:
+        summary = execute_plan(made, on_bytes, guard.options(options), guard.confirm)
+    for _ in guard.record(summary):
+        pass
+    return summary
 
 
-def execute_plan(plan: Plan, on_bytes: Callable[[int], None], options: RunOptions | None = None) -> Summary:
-    """``run`` for a plan that the preflight check has given."""
+def execute_plan(
+    plan: Plan,
+    on_bytes: Callable[[int], None],
+    options: RunOptions | None = None,
+    confirm: Callable[[Summary], None] = lambda summary: None,
+) -> Summary:
+    """``run`` for a plan that the preflight check has given; ``confirm`` as in ``execute``."""
     import_torch()
     from .execute import execute
 
-    return execute(plan, on_bytes, options)
+    return execute(plan, on_bytes, options, confirm)
+
+
+def compare(
+    plan: Plan, header: Header, on_bytes: Callable[[int], None], options: RunOptions | None = None
+) -> Mapping[str, int]:
+    """Make a plan's tensors once more and compare them with those of a checkpoint that has all of them: the first
+    element that differs, by name. Writes nothing. Raises CheckpointError.
+    """
+    import_torch()
+    from . import execute
+
+    return execute.compare(plan, header, on_bytes, options)
 
 
 def import_torch() -> None:

@@ -13,24 +13,22 @@ from typing import Annotated
 import typer
 
 from . import api, interrupts, preflight, validation
+from .arguments import OutputPath, RecipeFile, Settings, loaded_recipe
 from .codes import Code
 from .errors import ExitCode, Location, OutputError, Problem, XttsRecipeError
-from .options import RunOptions, default_threads
+from .locking import header_problems, lock_of
 from .patterns import PatternError
-from .plan import Plan
+from .provenance_verbs import lock, show_recipe, verify
 from .report import inspection
 from .report import plan as plan_report
 from .report.components import components_json, components_text
-from .report.layout import printable
 from .report.plan_json import plan_json
 from .report.problems import problem_text, relative
-from .report.progress import progress
-from .report.streams import say, show
-from .report.summary import nonfinite_text, summary_text
+from .report.streams import say, say_note, show
 from .report.validation import ValidationFormat, show_validations
 from .review_verbs import diff
+from .run_verb import run
 from .schema import schema_text
-from .settings import parse_setting
 from .starter import starter_recipe
 from .verb import verb
 from .version import __version__
@@ -50,97 +48,13 @@ app = typer.Typer(
 
 
 _verb = functools.partial(verb, app)
+_verb(run)
 
 # Whether a file can be read is ours to say, with what to do about it.
 _argument = functools.partial(typer.Argument, show_default=False, readable=False)
 _file_option = functools.partial(typer.Option, show_default=False, readable=False)
 
-RecipeFile = Annotated[Path, typer.Argument(metavar="RECIPE", help="The recipe, a YAML file.")]
-Settings = Annotated[
-    list[str],
-    typer.Option(
-        "--set",
-        metavar="FIELD=VALUE",
-        help="Change a field of the recipe for this call, as in [bold]checkpoints.news=/data/news.pth[/bold] or "
-        "[bold]weights.news=0.7[/bold]. File names are relative to the current folder. May be given several times.",
-        show_default=False,
-    ),
-]
-# Text, not a Path, which would lose the / that a directory's name ends in.
-OutputPath = Annotated[
-    str | None,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="PATH",
-        help="Write here instead of the recipe's output.path; a name that ends in / is a model directory.",
-        show_default=False,
-    ),
-]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
-
-
-def _planned(recipe: Path, settings: list[str], output: str | None) -> Plan:
-    try:
-        for setting in settings:
-            parse_setting(setting)
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--set") from error
-    return api.make_plan(api.load_recipe(recipe, settings, output))
-
-
-@_verb
-def run(
-    recipe: RecipeFile,
-    set_: Settings = [],  # noqa: B006
-    output: OutputPath = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace an existing output that xttsrecipe did not make. Never an input.")
-    ] = False,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=64,
-            metavar="N",
-            help="Tensors to work on at once; the output is the same.",
-            show_default="the processors, up to 4",
-        ),
-    ] = None,
-    device: Annotated[
-        str, typer.Option(metavar="NAME", help="Where methods that need whole tensors compute: cpu, cuda, cuda:1.")
-    ] = "cpu",
-    check: Annotated[
-        bool,
-        typer.Option("--check/--no-check", help="Look for NaN and infinity in what is written; say whose they are."),
-    ] = True,
-    allow_overflow: Annotated[
-        bool, typer.Option("--allow-overflow", help="Write infinity for values too large for the output's type.")
-    ] = False,
-) -> None:
-    """Merge: execute the recipe's plan and write the output, whole or not at all.
-
-    Tensors are streamed, so memory stays within what [bold]plan[/bold] says whatever the checkpoints' size. The
-    output appears only when it is complete; until then, and if anything goes wrong, the old one stays as it was.
-    """
-    plan = _planned(recipe, set_, output)
-    for note in plan.notes:
-        _say_note(note)
-    for warning in plan.warnings:
-        say(f"warning: {printable(warning)}\n")
-    plan = preflight.check(plan, force, _say_note)
-    interrupts.leave_at_once()  # an exception in the middle of it, torch may take for a reason to abort
-    api.import_torch()
-    interrupts.raise_once()
-    with progress(plan.nbytes) as on_bytes:
-        options = RunOptions(threads or default_threads(), device, check, allow_overflow)
-        summary = api.execute_plan(plan, on_bytes, options)
-    say(nonfinite_text(summary))
-    show(summary_text(plan, summary))
-
-
-def _say_note(note: str) -> None:
-    say(f"note: {printable(note)}\n")
 
 
 @_verb
@@ -153,16 +67,21 @@ def plan(
 ) -> None:
     """Show what run would do: sources, what each rule decides, the output, memory and disk.
 
-    Reads the checkpoints' headers only, and never imports torch.
+    Reads the checkpoints' headers only, and never imports torch. Of checkpoints that are not here, the lock beside the
+    recipe says what is needed.
     """
-    made = _planned(recipe, set_, output)
+    loaded = loaded_recipe(recipe, set_, output)
+    its_lock = lock_of(loaded)
+    made = api.make_plan(loaded, its_lock)
     if json:
         show(plan_json(made))
     elif keys:
+        for note in made.notes[:1] if any(header.from_lock for header in made.headers) else ():
+            say_note(note)
         show(plan_report.plan_keys_text(made))
     else:
         show(plan_report.plan_text(made))
-    for problem in preflight.output_problems(made):
+    for problem in (*preflight.output_problems(made), *(header_problems(made, its_lock) if its_lock else ())):
         say(f"run would be refused: {problem_text(problem)}")
 
 
@@ -287,6 +206,11 @@ def init(
         what = f"cannot be written: {error.strerror or error}"
         raise OutputError(Problem(Code.UNWRITABLE, what, Location(str(output)))) from error
     say(f"wrote {relative(output)}; see what it does with: xttsrecipe plan {shlex.quote(str(output))}\n")
+
+
+for function in (lock, verify):
+    _verb(function)
+_verb(show_recipe, "show")
 
 
 @_verb

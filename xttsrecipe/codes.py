@@ -120,6 +120,23 @@ class Code(Enum):
     UNWRITABLE_RESULTS = ("XR608", "The results cannot be written to stdout.")
     NOT_ENOUGH_MEMORY = ("XR609", "There is not enough memory.")
 
+    NO_LOCK = ("XR701", "The recipe has no lock, and --locked asks for one.")
+    MALFORMED_LOCK = ("XR702", "The file is not a lock as xttsrecipe writes it.")
+    LOCK_VERSION = (
+        "XR703",
+        "The lock was written by another version of xttsrecipe, in a form that this one does not know.",
+    )
+    LOCK_OF_ANOTHER_PLAN = ("XR704", "The lock does not cover what the recipe does now.")
+    SOURCE_NOT_AS_LOCKED = ("XR705", "A source is not the file that was locked.")
+    OUTPUT_NOT_AS_LOCKED = ("XR706", "The output's tensors are not those that the lock has of the same plan.")
+    CANNOT_BE_LOCKED = ("XR707", "A source has what a lock has no form for.")
+    NO_PROVENANCE = (
+        "XR708",
+        "The checkpoint does not say that xttsrecipe made it, or says it in no form that is known.",
+    )
+    CANNOT_BE_VERIFIED = ("XR709", "Neither the sources nor a lock with the output's digest are at hand.")
+    SOURCE_NOT_AS_MADE_FROM = ("XR710", "A source is not the file that the output was made from.")
+    NOT_AS_MADE = ("XR711", "The output is not what its recipe makes of its sources.")
     GIT_MISSING = ("XR720", "Revisions are read by git, which is not installed or cannot be started.")
     NO_REPOSITORY = ("XR721", "The current folder is in no git repository, or in one without a work tree.")
     GIT_FAILED = ("XR722", "Git refuses to read the repository, or fails.")

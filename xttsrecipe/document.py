@@ -23,7 +23,7 @@ from .yaml_syntax import Loader, explain, scalar
 Path_ = tuple[str | int, ...]
 
 MAX_BYTES = 1 << 16
-_MAX_NODES = 20_000
+MAX_NODES = 20_000
 _MAX_DEPTH = 50
 
 _CHECKPOINT_MAGIC = (b"PK\x03\x04", b"\x80\x02")
@@ -78,12 +78,22 @@ def _put(data: Any, path: Path_, value: Any, origin: Location) -> Any:
 
 
 def read_document(path: Path) -> Document:
-    """The YAML document in a file. Raises RecipeError."""
+    """The YAML document in a recipe's file. Raises RecipeError."""
     return document_of(read_bytes(path), str(path))
 
 
-def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
-    """What a recipe's file holds, of a longer one a byte more than ``most``. Raises RecipeError."""
+def document_of(raw: bytes, file: str) -> Document:
+    """The YAML document that a recipe's file holds; ``file`` is what errors call it. Raises RecipeError."""
+    return parse_document(text_of(raw, file), file)
+
+
+def read_text(path: Path, most: int = MAX_BYTES, what: str = "a recipe") -> str:
+    """The text of a file of up to ``most`` bytes. Raises RecipeError where it cannot be ``what``."""
+    return text_of(read_bytes(path, most, what), str(path), most, what)
+
+
+def read_bytes(path: Path, most: int = MAX_BYTES, what: str = "a recipe") -> bytes:
+    """What a file holds, of a longer one a byte more than ``most``. Raises RecipeError."""
     file = str(path)
     try:
         mode = path.stat().st_mode
@@ -93,7 +103,7 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
                     Code.UNREADABLE_RECIPE,
                     "is a device, pipe or socket",
                     Location(file),
-                    expected="a recipe, a YAML file",
+                    expected=f"{what}, a YAML file",
                 )
             )
         with path.open("rb") as handle:
@@ -101,32 +111,32 @@ def read_bytes(path: Path, most: int = MAX_BYTES) -> bytes:
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise RecipeError(
-            Problem(Code.UNREADABLE_RECIPE, f"the recipe cannot be read: {reason}", Location(file))
+            Problem(Code.UNREADABLE_RECIPE, f"{what.replace('a ', 'the ', 1)} cannot be read: {reason}", Location(file))
         ) from error
 
 
-def document_of(raw: bytes, file: str) -> Document:
-    """The YAML document that a file holds; ``file`` is what errors call it. Raises RecipeError."""
+def text_of(raw: bytes, file: str, most: int = MAX_BYTES, what: str = "a recipe") -> str:
+    """The text that a file holds, of which ``read_bytes`` gave no more than it had to. Raises RecipeError."""
     if raw.startswith(_CHECKPOINT_MAGIC) or (raw[8:9] == b"{" and b"\0" in raw[:8]):
         raise RecipeError(
             Problem(
                 Code.NOT_A_RECIPE,
-                "is a checkpoint, not a recipe",
+                f"is a checkpoint, not {what}",
                 Location(file),
                 hint="xttsrecipe inspect shows a checkpoint; xttsrecipe init writes a recipe for it",
             )
         )
-    if len(raw) > MAX_BYTES:
+    if len(raw) > most:
         raise RecipeError(
             Problem(
                 Code.NOT_A_RECIPE,
-                "is too big for a recipe",
+                f"is too big for {what}",
                 Location(file),
-                found="more than 64 KiB",
+                found=f"more than {most >> 10:,} KiB",
                 expected="a YAML file of a page or two",
             )
         )
-    return parse_document(_decode(raw, file), file)
+    return _decode(raw, file)
 
 
 def _decode(raw: bytes, file: str) -> str:
@@ -149,9 +159,9 @@ def _decode(raw: bytes, file: str) -> str:
         ) from error
 
 
-def parse_document(text: str, file: str) -> Document:
+def parse_document(text: str, file: str, most_nodes: int = MAX_NODES) -> Document:
     """The one YAML document in ``text``; ``file`` is what errors call it. Raises RecipeError."""
-    return _Builder(text, file).build()
+    return _Builder(text, file, most_nodes).build()
 
 
 def parse_value(text: str) -> Any:
@@ -160,7 +170,8 @@ def parse_value(text: str) -> Any:
 
 
 class _Builder:
-    def __init__(self, text: str, file: str) -> None:
+    def __init__(self, text: str, file: str, most_nodes: int) -> None:
+        self._most_nodes = most_nodes
         self._text = text
         self._file = file
         self._lines = text.splitlines()
@@ -204,7 +215,7 @@ class _Builder:
 
     def _data(self, node: yaml.Node, path: Path_, depth: int) -> Any:
         self._nodes += 1
-        if self._nodes > _MAX_NODES or depth > _MAX_DEPTH:
+        if self._nodes > self._most_nodes or depth > _MAX_DEPTH:
             raise self._error(
                 Code.EXPANDS_TOO_FAR,
                 "its aliases expand to far more than a recipe holds, or it is nested too deeply",

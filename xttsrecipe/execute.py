@@ -7,11 +7,12 @@ pieces of tensors for each thread, whatever the number and the size of the check
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from queue import SimpleQueue
 
@@ -21,6 +22,7 @@ with warnings.catch_warnings():
     import torch
 
 from .codes import Code
+from .comparison import Comparison
 from .crew import Crew, Room, Shared
 from .errors import OutputError, Problem, XttsRecipeError, listed
 from .heap import give_back_large_blocks
@@ -29,8 +31,10 @@ from .nonfinite import NonFiniteCount
 from .options import RunOptions
 from .plan import HELD_BYTES, Plan, held_bytes
 from .source_files import SourceFile
+from .specs import Header
 from .steps import Step
 from .summary import NonFinite, Summary
+from .tensor_digests import tensors_digest
 from .writers import Writer, open_output, open_writer, writing
 
 # A thread tells how far it is whenever it has written so much of a tensor: each time costs the others a moment.
@@ -44,9 +48,13 @@ _MORE_RANGE = {
 
 
 def execute(
-    plan: Plan, on_bytes: Callable[[int], None] = lambda count: None, options: RunOptions | None = None
+    plan: Plan,
+    on_bytes: Callable[[int], None] = lambda count: None,
+    options: RunOptions | None = None,
+    confirm: Callable[[Summary], None] = lambda summary: None,
 ) -> Summary:
-    """Write the plan's output. ``on_bytes`` is told how many bytes more are written, in the calling thread.
+    """Write the plan's output. ``on_bytes`` is told how many bytes more are written, in the calling thread; ``confirm``
+    what was done, when all is written and nothing is in its place yet: what it raises leaves all as it was.
 
     While it is at work torch itself uses one thread in the whole process.
 
@@ -63,7 +71,7 @@ def execute(
             with writing(output):
                 writer = open_writer(plan, file)
             started = time.perf_counter()
-            nonfinite = _stream(plan, sources, writer, on_bytes, options)
+            nonfinite, digest = _stream(plan, sources, writer, on_bytes, options)
             with writing(output):
                 writer.finish()
                 file.flush()
@@ -73,13 +81,32 @@ def execute(
             if not options.allow_overflow:
                 _refuse_overflow(plan, nonfinite)
             size = os.fstat(file.fileno()).st_size
-    return Summary(output, len(plan.steps), plan.nbytes, size, seconds, nonfinite)
+            summary = Summary(output, len(plan.steps), plan.nbytes, size, seconds, nonfinite, digest)
+            confirm(summary)
+    return summary
+
+
+def compare(
+    plan: Plan, header: Header, on_bytes: Callable[[int], None], options: RunOptions | None = None
+) -> Mapping[str, int]:
+    """Make the plan's tensors once more and compare them with those of a checkpoint, which has all of them, in the same
+    shapes and types: the first element that differs, by name, in plan order. Writes nothing. Raises CheckpointError.
+    """
+    options = options or RunOptions()
+    with ExitStack() as stack, _no_inner_threads, _lack_of_memory():
+        _check_device(options.device)
+        sources = [stack.enter_context(SourceFile(header)) for header in plan.headers]
+        comparison = Comparison(header, stack.enter_context(SourceFile(header)))
+        _stream(plan, sources, comparison, on_bytes, options)
+    return {step.name: comparison.found[step.name] for step in plan.steps if step.name in comparison.found}
 
 
 def _stream(
     plan: Plan, sources: Sequence[SourceFile], writer: Writer, on_bytes: Callable[[int], None], options: RunOptions
-) -> tuple[NonFinite, ...]:
-    """Make all tensors and write them, each by one of the threads. Raises what the first thread that fails raises."""
+) -> tuple[tuple[NonFinite, ...], str | None]:
+    """Make all tensors and write them, each by one of the threads. What is not finite in them, and their digest where
+    that is asked for. Raises what the first thread that fails raises.
+    """
     output = plan.recipe.output.path
     steps = Shared(enumerate(plan.steps))
     most_held = max(map(held_bytes, plan.steps), default=0)
@@ -88,17 +115,21 @@ def _stream(
     room = Room(max(HELD_BYTES, most_held))
     crew = Crew()
     found: dict[int, NonFinite | None] = {}
+    digests: dict[str, str] = {}
     # What threads tell: bytes written, why they gave up, None at their end.
     news: SimpleQueue[int | BaseException | None] = SimpleQueue()
 
     def make(lane: Lane, number: int, step: Step) -> None:
         count = NonFiniteCount(step)
         pending = 0
+        digest = hashlib.sha256()
         for position, data in lane.pieces(step, count):
             if crew.stopped:
                 return
             with writing(output):
                 writer.write(step.name, position, data)
+            if options.digest:
+                digest.update(data)
             pending += len(data)
             if pending >= _NEWS_BYTES:
                 news.put(pending)
@@ -106,6 +137,7 @@ def _stream(
         with writing(output):
             writer.tensor_done(step.name)
         found[number] = count.told(plan.recipe.source_names)
+        digests[step.name] = digest.hexdigest()
         if pending:
             news.put(pending)
 
@@ -130,7 +162,8 @@ def _stream(
             _start(thread)
         _follow(news, len(threads), on_bytes)
     assert len(found) == len(plan.steps)
-    return tuple(tensor for _, tensor in sorted(found.items()) if tensor)
+    nonfinite = tuple(tensor for _, tensor in sorted(found.items()) if tensor)
+    return nonfinite, tensors_digest({step.name: step.spec for step in plan.steps}, digests) if options.digest else None
 
 
 def _start(thread: threading.Thread) -> None:

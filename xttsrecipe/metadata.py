@@ -46,6 +46,10 @@ class OutputMetadata:
         made = {**self.entries[PROVENANCE], "files": dict(files)} if files else self.entries[PROVENANCE]
         return replace(self, entries={**self.entries, PROVENANCE: made})
 
+    def with_making(self, made: Mapping[str, Any]) -> OutputMetadata:
+        """The same, with this said of how the output was made."""
+        return replace(self, entries={**self.entries, PROVENANCE: dict(made)})
+
     @property
     def config(self) -> Mapping[str, Any] | None:
         """The config as data, where it is data."""
@@ -167,6 +171,13 @@ def _weighted(values: Sequence[Any], weights: Sequence[float]) -> float | None:
 def _is_number(value: Any) -> bool:
     """Whether this is a finite number, and no whole one beyond all floats."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def recorded_sources(made: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """What an output's provenance says of its sources, by name; of a forged one what is of the right form."""
+    sources = made.get("sources")
+    entries = [entry for entry in sources if isinstance(entry, Mapping)] if isinstance(sources, (list, tuple)) else []
+    return {entry["name"]: entry for entry in entries if isinstance(entry.get("name"), str)}
 
 
 def _provenance(recipe: Recipe, headers: Sequence[Header]) -> dict[str, Any]:

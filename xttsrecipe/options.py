@@ -20,7 +20,8 @@ class RunOptions:
     """``threads``: how many tensors are worked on at once, at least 1; the bytes are the same. ``device``: where
     methods that need whole tensors compute, as torch names it (``cpu``, ``cuda``, ``cuda:1``); last bits may then
     differ. ``check``: look for values that are not finite in what is taken as it is, too. ``allow_overflow``: write
-    infinity where a value is too large for the output's type, instead of refusing.
+    infinity where a value is too large for the output's type, instead of refusing. ``digest``: take that of the
+    output's tensors (see ``tensor_digests``).
 
     Raises ValueError for less than one thread.
     """
@@ -29,6 +30,7 @@ class RunOptions:
     device: str = "cpu"
     check: bool = True
     allow_overflow: bool = False
+    digest: bool = False
 
     def __post_init__(self) -> None:
         if self.threads < 1:

@@ -15,7 +15,7 @@ from .caveats import caveats
 from .checkpoints import safetensors
 from .codes import Code
 from .companions import Companion, plan_companions
-from .errors import Problem, RecipeError
+from .errors import Problem, RecipeError, listed
 from .metadata import OutputMetadata, architecture_problems, merge_metadata
 from .recipe import Recipe
 from .rules import deciding_rules, idle_rule_problems
@@ -146,7 +146,7 @@ def make_plan(recipe: Recipe, headers: Sequence[Header]) -> Plan:
         layout=layout,
         companions=companions,
         vocabulary=vocabulary,
-        notes=(*metadata.notes, *_notes(recipe, headers, layout)),
+        notes=(*_notes(recipe, headers, layout), *metadata.notes),
         warnings=(*metadata.warnings, *warnings),
     )
 
@@ -264,6 +264,9 @@ def _gathered(tensor: StoredTensor) -> int:
 
 
 def _notes(recipe: Recipe, headers: Sequence[Header], layout: str) -> Iterator[str]:
+    absent = [source.name for source, header in zip(recipe.sources, headers, strict=True) if header.from_lock]
+    if absent:
+        yield f"{listed(absent)} not here: what is said of {'it' if len(absent) == 1 else 'them'} is from the lock"
     layouts = Counter(header.layout for header in headers)
     if len(layouts) > 1:
         found = ", ".join(

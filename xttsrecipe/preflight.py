@@ -1,10 +1,9 @@
-"""What must hold before a run: the output may be replaced and fits, the sources are those that are meant."""
+"""What must hold before a run: the output may be replaced, and fits."""
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import hashlib
 import os
 import re
 import shutil
@@ -23,16 +22,13 @@ from .metadata import PROVENANCE
 from .plan import Plan
 from .remains import recover
 
-_READ_BYTES = 1 << 20
-
 
 def check(plan: Plan, force: bool = False, on_note: Callable[[str], None] = lambda text: None) -> Plan:
     """The plan, to be run as long as its output is what was looked at here.
 
     First what runs to the same output left when they were killed is cleared, so that it takes nobody's room or place;
     ``on_note`` is told of that. ``force`` allows replacing a file that xttsrecipe did not make; an output that is an
-    input is refused always. Raises OutputError with every reason not to write the output, CheckpointError for a source
-    of another digest.
+    input is refused always. Raises OutputError with every reason not to write the output.
     """
     problems = list(_recover(plan, on_note))
     replaced = None
@@ -41,7 +37,6 @@ def check(plan: Plan, force: bool = False, on_note: Callable[[str], None] = lamb
     problems += output_problems(plan, force)
     if problems:
         raise OutputError(problems)
-    _check_digests(plan)
     return dataclasses.replace(plan, replaced=replaced)
 
 
@@ -273,38 +268,6 @@ def _space_problems(plan: Plan, output: Path) -> Iterator[Problem]:
             expected=f"{plan.disk:,} (the old output stays until the new one is whole)",
             hint="make room, or choose another place with -o",
         )
-
-
-def _check_digests(plan: Plan) -> None:
-    problems = []
-    for source, header in zip(plan.recipe.sources, plan.headers, strict=True):
-        if source.sha256 and (found := _sha256(header.path)) != source.sha256:
-            problems.append(
-                Problem(
-                    Code.DIGEST_DIFFERS,
-                    f"{source.name} is not the file that the recipe means: its sha256 differs",
-                    source.where,
-                    found=found,
-                    expected=source.sha256,
-                    hint="get the right file; or, if the new one is meant, change sha256 in the recipe",
-                )
-            )
-    if problems:
-        raise CheckpointError(problems)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    buffer = memoryview(bytearray(_READ_BYTES))
-    try:
-        with path.open("rb", buffering=0) as file:
-            while count := file.readinto(buffer):
-                digest.update(buffer[:count])
-    except OSError as error:
-        raise CheckpointError(
-            Problem(Code.UNREADABLE_FILE, f"cannot be read: {error.strerror or error}", Location(str(path)))
-        ) from error
-    return digest.hexdigest()
 
 
 def _refused(code: Code, output: Path, what: str, **more: Any) -> Problem:

@@ -130,7 +130,7 @@ def load_recipe(path: Path, settings: Sequence[Setting] = ()) -> Recipe:
 
 
 def parse_recipe(document: Document, path: Path, settings: Sequence[Setting] = ()) -> Recipe:
-    """``load_recipe`` for a document that was read already; file names in it are relative to the folder of ``path``."""
+    """The recipe in a document, as though it lay at ``path``. Raises RecipeError with every problem found."""
     for setting in settings:
         document = apply_setting(document, setting)
     problems = schema.check(document)

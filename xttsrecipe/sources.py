@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import checkpoints, vocabulary
 from .errors import CheckpointError, Problem
+from .lock import Lock
 from .recipe import Source
 from .specs import Header, Vocabulary
 from .xtts import VOCABULARY_FILE
@@ -21,11 +22,19 @@ def open_sources(
     sources: Sequence[Source],
     open_checkpoint: Callable[[Path], Header] = checkpoints.open_checkpoint,
     read_vocabulary: Callable[[Path], Vocabulary] = vocabulary.read_vocabulary,
+    lock: Lock | None = None,
 ) -> list[Header]:
-    """The headers of sources, in their order. Raises CheckpointError for all that cannot be read, together."""
+    """The headers of sources, in their order; from the lock, where one is given, of those that are not here.
+
+    Raises CheckpointError for all that cannot be read, together.
+    """
     headers: list[Header] = []
     problems: list[Problem] = []
     for source in sources:
+        locked = lock.header_of(source) if lock and not os.path.lexists(source.path) else None
+        if locked:
+            headers.append(locked)
+            continue
         try:
             with _naming(source.path, f"source {source.name!r}", f"checkpoints.{source.name}"):
                 header = open_checkpoint(source.path)

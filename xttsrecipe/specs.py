@@ -225,7 +225,8 @@ class Header:
     ``mel_stats``: the element type and sha256 of that tensor, None where there is none. Of a model directory,
     ``directory`` is its path, ``companions`` are the files beside the model that belong to it, by name, and where there
     is a config.json, that is the config in ``entries`` and ``own_config`` the one in the checkpoint itself.
-    ``vocabulary``: what the rows of the text tensors mean, where that is known.
+    ``vocabulary``: what the rows of the text tensors mean, where that is known. ``from_lock``: this is what a lock says
+    of a file that is not here.
     """
 
     path: Path
@@ -245,6 +246,7 @@ class Header:
     directory: Path | None = None
     companions: Mapping[str, CompanionFile] = field(default_factory=dict)
     vocabulary: Vocabulary | None = None
+    from_lock: bool = False
 
     @property
     def place(self) -> Path:

@@ -28,6 +28,7 @@ class NonFinite:
 class Summary:
     """Tensors and bytes of tensor data written, the file's size, wall seconds of the streaming: from the first byte
     read to the last one handed to the system. ``nonfinite``: tensors with values that are not finite, in plan order.
+    ``digest``: of the output's tensors, where it was asked for.
     """
 
     output: Path
@@ -36,3 +37,4 @@ class Summary:
     size: int
     seconds: float
     nonfinite: tuple[NonFinite, ...]
+    digest: str | None = None

@@ -9,9 +9,12 @@ from pathlib import Path
 
 from . import api, checkpoints
 from .codes import Code
-from .errors import Location, Problem, RecipeError, XttsRecipeError
+from .errors import Location, Problem, RecipeError, XttsRecipeError, listed
+from .lock import Lock, is_lock
+from .locking import lock_of
 from .outcome import Validation
 from .plan import make_plan
+from .plan_digest import plan_digest
 from .recipe import Recipe, Source
 from .recipe_files import recipe_files
 from .rules import rule_problems
@@ -20,17 +23,17 @@ from .specs import Header
 from .vocabulary import read_vocabulary
 from .xtts import known_tensors
 
-_Opener = Callable[[Sequence[Source]], list[Header]]
+_Opener = Callable[[Sequence[Source], "Lock | None"], list[Header]]
 
 
 def validate(paths: Sequence[Path]) -> Iterator[Validation]:
     """The outcome for every recipe in files and folders, in that order; folders by name."""
     # Recipes of a team share checkpoints: each header and each vocabulary is read once.
-    open_once = functools.partial(
-        open_sources,
-        open_checkpoint=functools.cache(checkpoints.open_checkpoint),
-        read_vocabulary=functools.cache(read_vocabulary),
-    )
+    open_checkpoint, read_once = functools.cache(checkpoints.open_checkpoint), functools.cache(read_vocabulary)
+
+    def open_once(sources: Sequence[Source], lock: Lock | None) -> list[Header]:
+        return open_sources(sources, open_checkpoint, read_once, lock)
+
     for path in paths:
         if not os.path.isdir(path):  # noqa: PTH112 # Path.is_dir raises for what cannot be a name
             yield _validated(path, open_once)
@@ -55,16 +58,25 @@ def _validated(path: Path, open_once: _Opener) -> Validation:
         return Validation(path, error.problems, "")
 
 
+def _is_known(source: Source, lock: Lock | None) -> bool:
+    return os.path.exists(source.path) or (lock is not None and source.name in lock.sources)  # noqa: PTH110 # never raises
+
+
 def _checked(path: Path, recipe: Recipe, open_once: _Opener) -> Validation:
     """The outcome for a recipe that is valid. Raises XttsRecipeError for one that is not."""
-    present = [source for source in recipe.sources if os.path.exists(source.path)]  # noqa: PTH110 # never raises
-    headers = open_once(present)
+    lock = lock_of(recipe)
+    present = [source for source in recipe.sources if _is_known(source, lock)]
+    headers = open_once(present, lock)
     for source in recipe.sources:
         if source not in present and source.vocabulary and os.path.exists(source.vocabulary):  # noqa: PTH110
             vocabulary_of(source, source.vocabulary)
     if len(present) == len(recipe.sources):
         plan = make_plan(recipe, headers)
-        return Validation(path, (), "its checkpoints' headers too", plan.warnings, plan.notes)
+        locked = [source.name for source, header in zip(recipe.sources, headers, strict=True) if header.from_lock]
+        extent = f"with what its lock says of {listed(locked)}, not here" if locked else "its checkpoints' headers too"
+        if lock and lock.plan != plan_digest(plan):
+            extent += f"; {lock.file.name} is of another plan: xttsrecipe lock brings it up to date"
+        return Validation(path, (), extent, plan.warnings, plan.notes)
     keys = dict.fromkeys(known_tensors())
     for header in headers:
         keys.update(dict.fromkeys(header.tensors))

@@ -27,12 +27,12 @@ def _paragraphs(docstring: str) -> str:
     return "\n\n".join(" ".join(paragraph.split()) for paragraph in inspect.cleandoc(docstring).split("\n\n"))
 
 
-def verb(app: typer.Typer, function: Callable[P, None]) -> Callable[P, None]:
-    """Make a function a verb of ``app``: its docstring is the help, and its errors end the process with a message for
-    people and the fitting exit code.
+def verb(app: typer.Typer, function: Callable[P, None], name: str | None = None) -> Callable[P, None]:
+    """Make a function a verb of ``app``, called ``name`` or as it is: its docstring is the help, and its errors end the
+    process with a message for people and the fitting exit code.
     """
 
-    @app.command(help=_paragraphs(function.__doc__ or ""))
+    @app.command(name, help=_paragraphs(function.__doc__ or ""))
     @functools.wraps(function)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
         try:

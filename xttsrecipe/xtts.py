@@ -39,8 +39,11 @@ CONFIG_FILE, VOCABULARY_FILE, SPEAKERS_FILE, MEL_STATS_FILE = (
 )  # fmt: skip
 COMPANION_FILES = (CONFIG_FILE, VOCABULARY_FILE, SPEAKERS_FILE, MEL_STATS_FILE, "dvae.pth")
 
+# What Hugging Face shows of a model.
+CARD_FILE = "README.md"
+
 # All that a directory of ours may hold.
-OUTPUT_FILES = (MODEL_FILES[0], *COMPANION_FILES)
+OUTPUT_FILES = (MODEL_FILES[0], *COMPANION_FILES, CARD_FILE)
 
 # The tensors with a row for every token of the vocabulary.
 TEXT_ROWS = ("gpt.text_embedding.weight", "gpt.text_head.weight", "gpt.text_head.bias")
@@ -113,6 +116,8 @@ _ARCHITECTURE = (
     "gpt_code_stride_len", "gpt_use_perceiver_resampler", "input_sample_rate", "output_sample_rate",
     "output_hop_length", "decoder_input_dim", "d_vector_dim", "cond_d_vector_in_each_upsampling_layer",
     "duration_const", )  # fmt: skip
+# Those that say what the rows of the text tensors are.
+_TEXT_TOKENS = ("gpt_number_text_tokens", "gpt_start_text_token", "gpt_stop_text_token")
 
 
 def canonical_key(stored: str) -> str:
@@ -307,6 +312,12 @@ def size_misfits(config: Any, specs: Mapping[str, TensorSpec]) -> list[str]:
         for field, size in found.items()
         if said.get(field) not in (None, size)
     ]
+
+
+def planned_arguments(config: Any) -> Mapping[str, Any]:
+    """The fields of a config that a plan looks at, as far as the config says them."""
+    arguments = model_arguments(config)
+    return {name: arguments[name] for name in (*_ARCHITECTURE, *_TEXT_TOKENS) if arguments.get(name) is not None}
 
 
 def architecture(config: Any) -> Mapping[str, Any]:

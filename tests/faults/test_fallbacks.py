@@ -20,7 +20,21 @@ from xttsrecipe.writers.exchange import exchange
 # Of what the package uses of os and signal, what Windows has as well (docs.python.org, "Availability").
 EVERYWHERE = {
     *("O_CREAT", "O_EXCL", "O_RDONLY", "O_RDWR", "O_WRONLY", "SEEK_END", "SEEK_SET", "W_OK", "access", "close"),
-    *("cpu_count", "curdir", "devnull", "dup", "dup2", "environ", "fdopen", "fsencode", "fsdecode", "fspath", "fstat"),
+    *(
+        "cpu_count",
+        "curdir",
+        "getpid",
+        "scandir",
+        "devnull",
+        "dup",
+        "dup2",
+        "environ",
+        "fdopen",
+        "fsencode",
+        "fsdecode",
+        "fspath",
+        "fstat",
+    ),
     *("fsync", "listdir", "lseek", "open", "path", "read", "sep", "stat_result", "strerror", "write", "PathLike"),
     *("_exit", "Signals", "SIGINT", "SIGTERM", "SIG_DFL", "SIG_IGN", "getsignal", "signal", "default_int_handler"),
 }

@@ -15,7 +15,7 @@ HIDDEN = re.compile(r"\.[0-9a-f]{16}\.[0-9a-f]{16}\.xttsrecipe\.tmp")
 
 
 # What is written into an output directory, in that order: the model last.
-WRITTEN = ("config.json", "vocab.json", "speakers_xtts.pth", "mel_stats.pth", "dvae.pth", "model.pth")
+WRITTEN = ("config.json", "vocab.json", "speakers_xtts.pth", "mel_stats.pth", "dvae.pth", "README.md", "model.pth")
 ORDER = {
     "file": ["fsync /NEW", "rename /merged.pth", "fsync", "stdout"],
     "directory": [*(f"fsync /NEW/{name}" for name in WRITTEN), "fsync /NEW", "rename /out", "fsync", "stdout"],

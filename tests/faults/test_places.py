@@ -145,7 +145,7 @@ def test_an_output_and_its_folder_of_any_name(name: str, merge: Merge, launcher:
     output = f"{folder}/{name}"
     prepare: list[Callable[[], object]]
     for prepare, code in ((INTERRUPTED, 130), (KILLED, -signal.SIGKILL), ([], 0), (INTERRUPTED, 130), ([], 0)):  # type: ignore[assignment]
-        done = launcher.run(merge.folder, "run", "recipe.yaml", "-o", output, prepare=prepare)
+        done = launcher.run(merge.folder, "run", "--force", "recipe.yaml", "-o", output, prepare=prepare)
         assert done.code == code, done.err
         assert "Traceback" not in done.err
         if code == 130 and not done.out and not folder.exists():

@@ -85,14 +85,15 @@ def test_of_runs_that_go_together_the_output_is_that_of_one_that_says_so(
     """All have found that they may before the first begins; each has weights of its own, which the output shows."""
     outputs = []
     for number in range(3):
-        assert launcher.run(merge.folder, "run", "recipe.yaml", *weighted(number)).code == 0
+        assert launcher.run(merge.folder, "run", "--force", "recipe.yaml", *weighted(number)).code == 0
         outputs.append(merge.now())
     assert len({str(sorted(output.items())) for output in outputs}) == 3
     draw = random.Random(seed)
     with ExitStack() as all_of_them:
         runs = []
         for number in range(3):
-            at_once = launcher.paused(Moment("writing", 0), merge.folder, "run", "recipe.yaml", *weighted(number))
+            arguments = ("run", "--force", "recipe.yaml", *weighted(number))
+            at_once = launcher.paused(Moment("writing", 0), merge.folder, *arguments)
             runs.append(all_of_them.enter_context(at_once))
         for _, go_on in draw.sample(runs, 3):
             go_on()

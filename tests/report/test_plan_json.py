@@ -67,7 +67,7 @@ def test_json_of_directories_and_vocabularies_says_all_that_the_text_says() -> N
         assert (source["path"], source["directory"]) == (str(Path(name, "model.pth")), name)
     assert (data["output"]["path"], data["output"]["directory"]) == ("merged", True)
     assert [companion["name"] for companion in data["output"]["companions"]] == [
-        "config.json", "vocab.json", "speakers_xtts.pth", "mel_stats.pth", "dvae.pth",
+        "config.json", "vocab.json", "speakers_xtts.pth", "mel_stats.pth", "dvae.pth", "README.md",
     ]  # fmt: skip
     assert {companion["name"]: companion["origin"] for companion in data["output"]["companions"]} == {
         file.name: file.origin for file in plan.companions

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from ..codes import Code
 from ..errors import OutputError, Problem
+from .layout import printable
 
 
 def say(text: str) -> None:
@@ -48,3 +49,8 @@ def _showing() -> Iterator[None]:
 def discard(descriptor: int) -> None:
     """Send what is still written to a broken stream nowhere."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+
+
+def say_note(note: str) -> None:
+    """Say what is no error and no warning."""
+    say(f"note: {printable(note)}\n")

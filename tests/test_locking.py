@@ -1,0 +1,235 @@
+"""Runs with a lock beside the recipe: by the command, as users see it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import samples
+from tests.builders import save
+from tests.commands import invoke
+from xttsrecipe import api
+from xttsrecipe.errors import CheckpointError
+from xttsrecipe.lock import read_lock
+from xttsrecipe.metadata import PROVENANCE
+
+from .merging import loaded
+from .voices import voice
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Path:
+    """A recipe over two checkpoints, locked."""
+    path = samples.pair(tmp_path)
+    assert invoke("lock", path).code == 0
+    return path
+
+
+def lock_file(recipe: Path) -> Path:
+    return recipe.with_name("recipe.lock.yaml")
+
+
+def retrain(path: Path, seed: int = 9) -> None:
+    """Another checkpoint of the same size in its place."""
+    save(path, samples.small_state(seed), config=samples.config("news"), step=101, epoch=2, model_loss=2.5)
+
+
+def test_a_lock_is_written_once(recipe: Path) -> None:
+    text = lock_file(recipe).read_text()
+    digest = hashlib.sha256(recipe.with_name("news.pth").read_bytes()).hexdigest()
+    assert f"sha256: {digest}" in text.replace('"', "")
+    done = invoke("lock", recipe)
+    assert "recipe.lock.yaml: up to date, 2 sources" in done.out
+    assert lock_file(recipe).read_text() == text
+
+
+def test_a_run_puts_the_output_into_the_lock(recipe: Path) -> None:
+    done = invoke("run", recipe)
+    assert (done.code, "wrote recipe.lock.yaml" in done.err) == (0, True)
+    lock = read_lock(lock_file(recipe))
+    assert lock
+    assert lock.output
+    again = invoke("run", "--force", "--locked", recipe)
+    assert (again.code, "lock" in again.err) == (0, False)
+
+
+@pytest.mark.parametrize("flags", [(), ("--locked",)])
+def test_a_changed_source_is_refused_and_the_old_output_stays(recipe: Path, flags: tuple[str, ...]) -> None:
+    assert invoke("run", recipe).code == 0
+    before = recipe.with_name("merged.pth").read_bytes()
+    old = hashlib.sha256(recipe.with_name("news.pth").read_bytes()).hexdigest()
+    retrain(recipe.with_name("news.pth"))
+    new = hashlib.sha256(recipe.with_name("news.pth").read_bytes()).hexdigest()
+    done = invoke("run", *flags, recipe)
+    assert done.code == 1
+    assert "news is not the file that was locked in recipe.lock.yaml" in done.err
+    assert f"found: sha256 {new}" in done.err
+    assert f"expected: sha256 {old}" in done.err
+    assert "step 101" in done.err
+    assert "step 100" in done.err
+    assert recipe.with_name("merged.pth").read_bytes() == before
+    assert not [path for path in recipe.parent.iterdir() if path.name.startswith(".")]
+
+
+def test_data_that_no_header_tells_of_is_found_out(tmp_path: Path) -> None:
+    """A safetensors file has no checksums: only its sha256 tells, and that is known when the run is about to end."""
+    for name in ("news", "audiobook"):
+        samples.safetensors(tmp_path / f"{name}.safetensors")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "checkpoints: {news: news.safetensors, audiobook: audiobook.safetensors}\noutput: {path: merged.pth}\n"
+    )
+    assert invoke("lock", recipe).code == 0
+    data = bytearray((tmp_path / "news.safetensors").read_bytes())
+    data[-1] ^= 1
+    (tmp_path / "news.safetensors").write_bytes(data)
+    done = invoke("run", recipe)
+    assert (done.code, "news is not the file that was locked" in done.err) == (1, True)
+    assert not (tmp_path / "merged.pth").exists()
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "news.safetensors", "audiobook.safetensors", "recipe.yaml", "recipe.lock.yaml",
+    }  # fmt: skip
+
+
+def test_update_lock_takes_what_is_there(recipe: Path) -> None:
+    retrain(recipe.with_name("news.pth"))
+    done = invoke("run", "--update-lock", recipe)
+    assert done.code == 0
+    assert invoke("run", "--force", "--locked", recipe).code == 0
+
+
+def test_locked_needs_a_lock(tmp_path: Path) -> None:
+    recipe = samples.pair(tmp_path)
+    done = invoke("run", "--locked", recipe)
+    assert (done.code, "has no lock" in done.err) == (1, True)
+    assert not (tmp_path / "merged.pth").exists()
+    assert invoke("run", "--update-lock", recipe).code == 0
+    assert lock_file(recipe).is_file()
+
+
+def test_a_changed_recipe_is_another_plan(recipe: Path) -> None:
+    recipe.write_text(recipe.read_text().replace("news: 0.6", "news: 0.7").replace("audiobook: 0.4", "audiobook: 0.3"))
+    before = lock_file(recipe).read_bytes()
+    refused = invoke("run", "--locked", recipe)
+    assert (refused.code, "is of another plan" in refused.err) == (1, True)
+    done = invoke("run", recipe)
+    assert (done.code, "note: recipe.lock.yaml is of another plan" in done.err) == (0, True)
+    assert lock_file(recipe).read_bytes() == before
+    assert "is of another plan" in invoke("validate", recipe).out
+    assert invoke("lock", recipe).code == 0
+    assert invoke("run", "--force", "--locked", recipe).code == 0
+
+
+def test_a_comment_changes_nothing(recipe: Path) -> None:
+    recipe.write_text("# reviewed\n" + recipe.read_text())
+    assert "another plan" not in invoke("validate", recipe).out
+    assert invoke("run", "--locked", recipe).code == 0
+
+
+def test_a_source_that_is_not_in_the_lock(recipe: Path) -> None:
+    save(recipe.with_name("third.pth"), samples.small_state(3))
+    text = recipe.read_text().replace("audiobook.pth}", "audiobook.pth, third: third.pth}")
+    recipe.write_text(text.replace("audiobook: 0.4", "audiobook: 0.3, third: 0.1"))
+    done = invoke("run", recipe)
+    assert (done.code, "third not in recipe.lock.yaml" in done.err) == (0, True)
+    refused = invoke("run", "--force", "--locked", recipe)
+    assert (refused.code, "knows nothing of third" in refused.err) == (1, True)
+
+
+def test_sources_that_are_gone_stay_locked(recipe: Path) -> None:
+    recipe.with_name("news.pth").unlink()
+    before = lock_file(recipe).read_text()
+    done = invoke("lock", recipe)
+    assert (done.code, "as locked before, not here: news" in done.out) == (0, True)
+    assert lock_file(recipe).read_text() == before
+    assert invoke("run", recipe).code == 1
+
+
+def test_another_output_than_the_lock_has(recipe: Path) -> None:
+    assert invoke("run", recipe).code == 0
+    text = lock_file(recipe).read_text()
+    lock = read_lock(lock_file(recipe))
+    assert lock
+    assert lock.output
+    lock_file(recipe).write_text(text.replace(lock.output, "f" * 64))
+    warned = invoke("run", "--force", recipe)
+    assert (warned.code, "the tensors are not those that recipe.lock.yaml has" in warned.err) == (0, True)
+    refused = invoke("run", "--force", "--locked", recipe)
+    assert (refused.code, f"expected: sha256 {'f' * 64}" in refused.err) == (1, True)
+    assert invoke("run", "--update-lock", recipe).code == 0
+    assert lock_file(recipe).read_text() == text
+
+
+def test_everything_says_its_making(recipe: Path) -> None:
+    assert invoke("run", recipe).code == 0
+    made = loaded(recipe.with_name("merged.pth"))[PROVENANCE]
+    lock = read_lock(lock_file(recipe))
+    assert lock
+    assert made["recipe_sha256"] == hashlib.sha256(recipe.read_bytes()).hexdigest()
+    assert (made["plan_sha256"], made["lock_sha256"]) == (lock.plan, lock.digest)
+    assert made["torch"] == torch.__version__
+    assert [source["sha256"] for source in made["sources"]] == [
+        lock.sources[name].sha256 for name in ("news", "audiobook")
+    ]
+
+
+# --- up to date -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("locked", [False, True])
+def test_a_second_run_has_nothing_to_do(locked: bool, tmp_path: Path) -> None:
+    recipe = samples.pair(tmp_path)
+    if locked:
+        assert invoke("lock", recipe).code == 0
+    assert "tensors" in invoke("run", recipe).out
+    status = (tmp_path / "merged.pth").stat()
+    done = invoke("run", recipe)
+    assert (done.code, "merged.pth: up to date" in done.out) == (0, True)
+    assert (tmp_path / "merged.pth").stat().st_mtime_ns == status.st_mtime_ns
+    assert "tensors" in invoke("run", "--force", recipe).out
+
+
+def test_what_changes_the_output_is_noticed(tmp_path: Path) -> None:
+    recipe = samples.pair(tmp_path)
+    assert "tensors" in invoke("run", recipe).out
+    os.utime(tmp_path / "news.pth")
+    assert "tensors" in invoke("run", recipe).out
+    retrain(tmp_path / "news.pth")
+    os.utime(tmp_path / "news.pth", (1, 1))
+    assert "tensors" in invoke("run", recipe).out
+    assert "up to date" in invoke("run", recipe).out
+    assert "tensors" in invoke("run", "--set", "weights={news: 0.5, audiobook: 0.5}", recipe).out
+    assert "tensors" in invoke("run", recipe).out
+
+
+def test_a_directory_that_lost_a_file_is_not_up_to_date(tmp_path: Path) -> None:
+    voice(tmp_path / "news")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("checkpoints: {news: news}\noutput: {path: merged/}\n")
+    assert "tensor" in invoke("run", recipe).out
+    assert "up to date" in invoke("run", recipe).out
+    (tmp_path / "merged" / "README.md").unlink()
+    assert "tensor" in invoke("run", recipe).out
+    assert (tmp_path / "merged" / "README.md").is_file()
+
+
+# --- sha256 in a recipe -----------------------------------------------------------------------------------------
+
+
+def with_digest(folder: Path, digest: str) -> Path:
+    recipe = samples.pair(folder)
+    recipe.write_text(recipe.read_text().replace("news: news.pth", f"news: {{path: news.pth, sha256: '{digest}'}}"))
+    return recipe
+
+
+def test_the_digest_that_the_recipe_names_must_be_that_of_the_file(tmp_path: Path) -> None:
+    recipe = with_digest(tmp_path, "0" * 64)
+    with pytest.raises(CheckpointError, match="news is not the file that the recipe means"):
+        api.run(api.load_recipe(recipe))
+    assert not (tmp_path / "merged.pth").exists()
+    found = hashlib.sha256((tmp_path / "news.pth").read_bytes()).hexdigest()
+    api.run(api.load_recipe(with_digest(tmp_path, found.upper())))

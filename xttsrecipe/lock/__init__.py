@@ -1,0 +1,182 @@
+"""Lock files: what a recipe's sources were, so that it can be reviewed without them and proved later.
+
+``news_audiobook.lock.yaml`` lies beside ``news_audiobook.yaml``. It holds for every source its digest and header, the
+plan's digest and, after a run, that of the output's tensors; nothing of a machine, no dates. ``header``, ``tensors``
+and ``vocabulary`` know what it says of each, ``folding`` how it stays a page long.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ..codes import Code
+from ..document import parse_document, read_text
+from ..errors import Location, OutputError, Problem, RecipeError
+from ..recipe import Recipe, Source
+from ..specs import Header
+from .header import header_data, read_header
+from .node import Node
+from .vocabulary import read_vocabulary, vocabularies_data
+
+SUFFIXES = (".lock.yaml", ".lock.yml")
+_VERSION = 1
+# A lock of sources that have nothing in common with XTTS-V2 tells every tensor of each.
+_MAX_BYTES = 8 << 20
+_MAX_NODES = 200_000
+_HEAD = "# Made by 'xttsrecipe lock', for review and for proof; not to be edited. Keep it beside its recipe.\n"
+
+
+@dataclass(frozen=True, slots=True)
+class LockedSource:
+    """What a source was: the sha256 of its model's file, hex, and its header."""
+
+    sha256: str
+    header: Header
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A lock file. ``plan``: the digest of the plan (see ``plan_digest``), ``output``: that of the output's tensors,
+    None before a run. ``digest``: sha256, hex, of all that the lock says but of the output.
+    """
+
+    file: Path
+    sources: Mapping[str, LockedSource]
+    plan: str
+    output: str | None
+    digest: str
+
+    def header_of(self, source: Source) -> Header | None:
+        """The header that a source had, under the path that the recipe gives it now; None where it is not locked."""
+        locked = self.sources.get(source.name)
+        if locked is None:
+            return None
+        header = locked.header
+        path = source.path / header.path.name if header.directory else source.path
+        vocabulary = header.vocabulary
+        if vocabulary and source.vocabulary:
+            vocabulary = replace(vocabulary, path=source.vocabulary)
+        directory = header.directory and source.path
+        return replace(header, path=path, directory=directory, vocabulary=vocabulary, from_lock=True)
+
+
+def is_lock(path: Path) -> bool:
+    """Whether a file is a lock by its name."""
+    return path.name.endswith(SUFFIXES)
+
+
+def lock_path(recipe: Path) -> Path:
+    """Where the lock of a recipe lies."""
+    return recipe.with_name(f"{recipe.stem}{SUFFIXES[0]}")
+
+
+def read_lock(path: Path) -> Lock | None:
+    """The lock in a file, None where there is no such file. Raises RecipeError for anything else."""
+    if not os.path.lexists(path):
+        return None
+    return parse_lock(read_text(path, _MAX_BYTES, "a lock"), path)
+
+
+def parse_lock(text: str, path: Path) -> Lock:
+    """The lock that this text is. Raises RecipeError."""
+    document = parse_document(text, str(path), _MAX_NODES)
+    root = Node(document)
+    if "lock" not in root:
+        root.fail("'lock: 1'")
+    if root["lock"].count() != _VERSION:
+        what = f"is a lock of version {root['lock'].count()}, and this xttsrecipe knows version {_VERSION}"
+        raise RecipeError(
+            Problem(Code.LOCK_VERSION, what, Location(str(path)), hint="update xttsrecipe, or make the lock anew")
+        )
+    sources: dict[str, LockedSource] = {}
+    headers: dict[str, Header] = {}
+    for name, node in root["sources"].items():
+        header = read_header(node, path.with_name(name), node["size"].count(), headers)
+        if "vocabulary" in node:
+            header = replace(header, vocabulary=read_vocabulary(node["vocabulary"], path.with_name("vocab.json")))
+        headers[name] = header
+        sources[name] = LockedSource(node["sha256"].sha256(), header)
+    output = root["output"]["tensors_sha256"].sha256() if "output" in root else None
+    said = {name: value for name, value in document.data.items() if name != "output"}
+    digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
+    return Lock(path, sources, root["plan_sha256"].sha256(), output, digest)
+
+
+def lock_text(
+    recipe: Recipe, headers: Mapping[str, Header], digests: Mapping[str, str], plan: str, output: str | None
+) -> str:
+    """The lock of a recipe as it is written; ``headers`` and ``digests`` (sha256, hex) by the sources' names.
+
+    Raises RecipeError for a source that has keys a lock has no form for.
+    """
+    try:
+        vocabularies = vocabularies_data({name: its for name in sorted(headers) if (its := headers[name].vocabulary)})
+    except ValueError as error:
+        raise RecipeError(
+            Problem(Code.CANNOT_BE_LOCKED, f"a source cannot be locked: {error}", Location(str(recipe.file)))
+        ) from error
+    sources: dict[str, Any] = {}
+    before: dict[str, Header] = {}
+    for name in sorted(headers):
+        header = headers[name]
+        try:
+            data = header_data(header, before)
+        except ValueError as error:
+            where = recipe.sources[recipe.source_names.index(name)].where
+            raise RecipeError(Problem(Code.CANNOT_BE_LOCKED, f"{name} cannot be locked: {error}", where)) from error
+        sources[name] = {"sha256": digests[name], "size": header.stamp.size, **data}
+        if name in vocabularies:
+            sources[name]["vocabulary"] = vocabularies[name]
+        before[name] = header
+    whole: dict[str, Any] = {"lock": _VERSION, "plan_sha256": plan}
+    if output:
+        whole["output"] = {"tensors_sha256": output}
+    return _HEAD + yaml.dump(
+        {**whole, "sources": sources}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=4096
+    )
+
+
+class _Dumper(yaml.SafeDumper):
+    """Quotes all text that is not plainly a word: readers of YAML 1.1 and 1.2 must take it for the same."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    plain = text.replace("_", "").replace(".", "").replace(" ", "").replace("-", "").isalnum() and text[0].isalpha()
+    words = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
+    style = None if plain and text.isascii() and text.lower() not in words else '"'
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Dumper.add_representer(str, _represent_text)
+
+
+def write_lock(path: Path, text: str) -> bool:
+    """Put a lock in place, whole or not at all; whether it changed. Raises OutputError."""
+    try:
+        if path.is_file() and path.read_bytes() == text.encode():
+            return False
+        temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+        try:
+            with temporary.open("x", encoding="utf-8", newline="\n") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            Problem(Code.UNWRITABLE, f"the lock cannot be written: {error.strerror or error}", Location(str(path)))
+        ) from error
+    return True

@@ -1,0 +1,78 @@
+"""How an output was made, as it says itself: written before a run, read back to see whether a run is needed at all."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import importlib.metadata
+from collections.abc import Mapping
+
+from .checkpoints import open_checkpoint
+from .checkpoints.content_digest import content_digest
+from .errors import CheckpointError
+from .lock import Lock
+from .metadata import PROVENANCE, recorded_sources
+from .plan import Plan
+from .plan_digest import plan_digest
+
+
+def sealed(plan: Plan, lock: Lock | None) -> Plan:
+    """The plan with all that is known of its making in the output's metadata: digests of recipe, plan and lock, those
+    of the sources where recipe or lock name them, torch's version.
+    """
+    digests = known_digests(plan, lock)
+    made = plan.metadata.entries[PROVENANCE]
+    sources = [
+        {**source, **({"sha256": digests[source["name"]]} if source["name"] in digests else {})}
+        for source in made["sources"]
+    ]
+    more = {
+        "recipe_sha256": hashlib.sha256(plan.recipe.text.encode()).hexdigest(),
+        "plan_sha256": plan_digest(plan),
+        **({"lock_sha256": lock.digest} if lock else {}),
+        "torch": _torch_version(),
+    }
+    return dataclasses.replace(plan, metadata=plan.metadata.with_making({**made, "sources": sources, **more}))
+
+
+def known_digests(plan: Plan, lock: Lock | None) -> dict[str, str]:
+    """The sha256 that each source must have, by name, as far as the recipe or the lock say it."""
+    locked = {name: source.sha256 for name, source in lock.sources.items()} if lock else {}
+    digests = {source.name: source.sha256 or locked.get(source.name) for source in plan.recipe.sources}
+    return {name: digest for name, digest in digests.items() if digest}
+
+
+def _torch_version() -> str:
+    # Without importing it, which takes a second.
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version("torch")
+    return ""
+
+
+def is_up_to_date(plan: Plan, lock: Lock | None) -> bool:
+    """Whether the output is there, was made by this version from this plan, of sources with the digests that are known
+    now, and all of them are older than it: a header does not always tell that the data behind it was changed.
+    """
+    try:
+        header = open_checkpoint(plan.model_path)
+        beside = {companion.name: content_digest(plan.path_of(companion)) for companion in plan.companions}
+    except (CheckpointError, OSError):
+        return False
+    made = header.entries.get(PROVENANCE)
+    wanted = sealed(plan, lock).metadata.entries[PROVENANCE]
+    if not isinstance(made, Mapping) or any(made.get(name) != wanted.get(name) for name in _DECIDING):
+        return False
+    if beside != made.get("files", {}):
+        return False
+    recorded, digests = recorded_sources(made), known_digests(plan, lock)
+    if recorded.keys() != set(plan.recipe.source_names):
+        return False
+    return all(
+        digests.get(name) in (None, recorded[name].get("sha256")) and source.stamp.mtime_ns < header.stamp.mtime_ns
+        for name, source in zip(plan.recipe.source_names, plan.headers, strict=True)
+    )
+
+
+# What must be the same for an output to be what a run would make.
+_DECIDING = ("plan_sha256", "version", "torch")

@@ -1,0 +1,159 @@
+"""Proves what a checkpoint was made from: its recipe is read back, the merge made once more, and compared.
+
+Writes nothing. Without the sources, what a lock has of the output is compared instead.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from . import checkpoints
+from .codes import Code
+from .document import parse_document
+from .errors import CheckpointError, Location, Problem, RecipeError
+from .metadata import PROVENANCE, TRAINING, recorded_sources, training_of
+from .plan import Plan, make_plan
+from .recipe import parse_recipe
+from .report.layout import printable
+from .settings import Setting, apply_setting, parse_setting
+from .source_files import SourceFile
+from .sources import open_sources
+from .specs import Header, StoredTensor
+from .tensor_digests import tensors_digest
+
+_READ_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Making:
+    """What a checkpoint says of how it was made. ``recipe``: the text; ``settings``: what ``--set`` changed in it."""
+
+    header: Header
+    recipe: str
+    settings: tuple[str, ...]
+    data: Mapping[str, Any]
+
+
+def making_of(path: Path) -> Making:
+    """Raises CheckpointError for what cannot be read, or was not made by xttsrecipe."""
+    header = checkpoints.open_checkpoint(path)
+    made = header.entries.get(PROVENANCE)
+    recipe = made.get("recipe") if isinstance(made, Mapping) else None
+    if not isinstance(made, Mapping) or not isinstance(recipe, str):
+        hint = "xttsrecipe inspect shows what it is"
+        raise CheckpointError(
+            Problem(Code.NO_PROVENANCE, "does not say that xttsrecipe made it", Location(str(path)), hint=hint)
+        )
+    settings = made.get("set", ())
+    texts = tuple(text for text in settings if isinstance(text, str)) if isinstance(settings, (list, tuple)) else ()
+    return Making(header, recipe, texts, made)
+
+
+def recipe_text(making: Making) -> str:
+    """The recipe that an output was made from, as it was run: settings are in it. Raises RecipeError."""
+    if not making.settings:
+        return making.recipe
+    document = parse_document(making.recipe, str(making.header.path))
+    for setting in _settings(making.settings):
+        document = apply_setting(document, setting)
+    changes = "".join(f"# changed by --set {printable(text)}\n" for text in making.settings)
+    return changes + yaml.safe_dump(document.data, sort_keys=False, allow_unicode=True)
+
+
+def _settings(texts: Sequence[str]) -> list[Setting]:
+    try:
+        return [parse_setting(text) for text in texts]
+    except ValueError as error:
+        raise RecipeError(Problem(Code.NO_PROVENANCE, f"holds a setting that is none: {error}")) from error
+
+
+def folders(header: Header, recipe: Path | None) -> list[Path]:
+    """Where a recipe may have lain, whose relative paths start there: where it is said to lie, or else where one
+    stands and where the checkpoint lies, and folders called ``recipes`` there.
+    """
+    if recipe:
+        return [recipe if recipe.is_dir() else recipe.parent]
+    here = [Path(), header.place.parent, header.place.parent.parent]
+    return [found for folder in here for found in (folder, folder / "recipes") if found.is_dir()]
+
+
+def planned_again(making: Making, recipe: Path | None, settings: Sequence[Setting]) -> Plan | Sequence[Path]:
+    """The plan that an output was made by, over its sources; where these are not at hand, what is not there.
+
+    Raises XttsRecipeError for a recipe that is not valid, and for sources that cannot be read.
+    """
+    document = parse_document(making.recipe, str(making.header.path))
+    absent: list[Path] = []
+    for folder in folders(making.header, recipe):
+        made = parse_recipe(document, folder / "recipe.yaml", [*_settings(making.settings), *settings])
+        missing = [source.path for source in made.sources if not os.path.lexists(source.path)]
+        if not missing:
+            return make_plan(made, open_sources(made.sources))
+        absent = absent or missing
+    return absent
+
+
+def source_problems(making: Making, plan: Plan) -> Iterator[Problem]:
+    """The sources that are not the files that the output was made from, by what it says of them."""
+    recorded = recorded_sources(making.data)
+    for source, header in zip(plan.recipe.sources, plan.headers, strict=True):
+        said = recorded.get(source.name, {})
+        if (said.get("header_sha256"), said.get("size")) != (header.digest, header.stamp.size):
+            yield Problem(
+                Code.SOURCE_NOT_AS_MADE_FROM,
+                f"{source.name} is not the file that the output was made from",
+                Location(str(header.path)),
+                found=f"header sha256 {header.digest}, {header.stamp.size:,} bytes",
+                expected=f"header sha256 {said.get('header_sha256')}, {said.get('size')} bytes",
+                hint=f"name the right one: --set checkpoints.{source.name}=PATH",
+            )
+
+
+def differences(making: Making, plan: Plan) -> Iterator[str]:
+    """Where names, shapes, types and metadata of an output are not those that its recipe makes."""
+    found = stored_specs(making.header)
+    expected = {step.name: step.spec for step in plan.steps}
+    yield from (f"{name}: is missing" for name in expected if name not in found)
+    yield from (f"{name}: is not made by the recipe" for name in found if name not in expected)
+    for name, spec in expected.items():
+        if name in found and found[name].spec != spec:
+            yield f"{name}: is {found[name].spec}, the recipe makes {spec}"
+    said, made = training_of(making.header.entries), training_of(plan.metadata.entries)
+    for name in TRAINING:
+        if said.get(name) != made.get(name):
+            yield f"{name}: is {said.get(name)!r}, the recipe makes {made.get(name)!r}"
+    if making.header.own_config is None and making.header.entries.get("config") != plan.metadata.entries.get("config"):
+        yield "config: is not the one that the recipe takes"
+
+
+def stored_specs(header: Header) -> dict[str, StoredTensor]:
+    """All tensors of a checkpoint by the names that it has for them."""
+    return {tensor.name: tensor for tensor in (*header.tensors.values(), *header.training_only.values())}
+
+
+def digest_of(header: Header) -> str:
+    """The digest of a checkpoint's tensors (see ``tensor_digests``), read from the file. Raises CheckpointError."""
+    tensors = stored_specs(header)
+    digests = {}
+    buffer = memoryview(bytearray(_READ_BYTES))
+    with SourceFile(header) as file:
+        for name, tensor in tensors.items():
+            if not tensor.is_contiguous:
+                raise CheckpointError(
+                    Problem(Code.NOT_AS_MADE, f"{name} does not lie in row-major order", Location(str(header.path)))
+                )
+            digest = hashlib.sha256()
+            for position in range(0, tensor.spec.nbytes, _READ_BYTES):
+                part = buffer[: min(_READ_BYTES, tensor.spec.nbytes - position)]
+                file.read(tensor, position, part)
+                digest.update(part)
+            digests[name] = digest.hexdigest()
+        file.check_unchanged()
+    return tensors_digest({name: tensor.spec for name, tensor in tensors.items()}, digests)
