@@ -23,8 +23,8 @@ import pytest
 import torch
 
 from tests.builders import save, v1_state, xtts_state
-from tests.repositories import Scratch
 from tests.commands import invoke
+from tests.repositories import Scratch
 from tests.samples import small_state, write_safetensors
 from tests.voices import AUDIOBOOK, NEWS, config_of, text_state, two_voices, vocabulary, voice, write_vocabulary
 from xttsrecipe import api
@@ -541,6 +541,8 @@ def _(_: Patch) -> None:
 @_of(Code.FILE_AND_FOLDER)
 def _(_: Patch) -> None:
     Path("voices").mkdir()
+
+
 SAFETENSORS = "checkpoints: {news: news.safetensors, audiobook: audiobook.safetensors}\noutput: {path: merged.pth}\n"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from . import api, checkpoints
 from .codes import Code
 from .errors import Location, Problem, RecipeError, XttsRecipeError, listed
-from .lock import Lock, is_lock
+from .lock import Lock
 from .locking import lock_of
 from .outcome import Validation
 from .plan import make_plan
