@@ -8,14 +8,15 @@ from tests.builders import write_recipe
 from xttsrecipe.changes import Amounts, Kind, PlanDiff
 from xttsrecipe.diff import diff_plans
 from xttsrecipe.recipe import load_recipe
-from xttsrecipe.review import Reviewed, plan_for_review
+from xttsrecipe.review import Reviewed, known_of, plan_for_review
 
 TWO = "checkpoints: {news: news.pth, audiobook: audiobook.pth}\noutput: {path: out.pth}\n"
 
 
 def reviewed(folder: Path, text: str) -> Reviewed:
     """The plan of a recipe in a folder, over the checkpoints that are there."""
-    return plan_for_review(load_recipe(write_recipe(folder, text)))
+    recipe = load_recipe(write_recipe(folder, text))
+    return plan_for_review(recipe, known_of(recipe))
 
 
 def differing(folder: Path, old: str, new: str) -> PlanDiff:

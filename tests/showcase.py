@@ -23,13 +23,16 @@ weights: {news: 0.6, audiobook: 0.4}
 output: {path: ../merged/two.pth}
 """
 
+# That knows no source.
+LOCK = f'lock: 1\nplan_sha256: "{"0" * 64}"\nsources: {{}}\n'
+
 BEFORE = {
     "recipes/layer_blend.yaml": BLEND,
     "recipes/sources.yaml": TWO,
     "recipes/renamed.yaml": TWO,
     "recipes/text.yaml": TWO,
     "recipes/lock.yaml": TWO,
-    "recipes/lock.lock.yaml": "lock: 1\n",
+    "recipes/lock.lock.yaml": LOCK,
     "recipes/gone.yaml": TWO,
     "recipes/broken.yaml": TWO,
     "recipes/same.yaml": TWO,
@@ -46,7 +49,7 @@ AFTER = {
     "recipes/renamed.yaml": TWO.replace("news:", "clear:"),
     "recipes/text.yaml": "# The two voices.\n" + TWO,
     "recipes/lock.yaml": TWO,
-    "recipes/lock.lock.yaml": "lock: 2\n",
+    "recipes/lock.lock.yaml": LOCK.replace("00", "11"),
     "recipes/broken.yaml": TWO.replace("audiobook: 0.4", "audiobok: 0.4"),
     "recipes/new.yaml": TWO.replace("two.pth", "new.pth") + 'overrides: {"*encoder*": from news}\n',
     "recipes/same.yaml": TWO,

@@ -17,7 +17,7 @@ def test_without_checkpoints_the_tensors_are_those_of_xtts(tmp_path: Path) -> No
     assert made.basis == "assumed: XTTS-V2"
     assert made.assumed == ("news", "audiobook")
     assert {step.key: step.spec for step in made.plan.steps} == known_tensors()
-    assert made.digests == {}
+    assert made.known.stated == {}
 
 
 def test_with_checkpoints_the_plan_is_the_one_that_is_run(tmp_path: Path) -> None:
@@ -30,7 +30,7 @@ def test_with_checkpoints_the_plan_is_the_one_that_is_run(tmp_path: Path) -> Non
 def test_a_checkpoint_that_is_not_here_is_taken_to_be_like_one_that_is(tmp_path: Path) -> None:
     save(tmp_path / "audiobook.pth", v1_state())
     made = reviewed(tmp_path, TWO)
-    assert made.basis == "from the checkpoints of audiobook; assumed: news like them"
+    assert made.basis == "from the checkpoints: audiobook; assumed: like the others: news"
     assert made.assumed == ("news",)
     assert "gpt.prompt_embedding.weight" in {step.key for step in made.plan.steps}
 
@@ -40,7 +40,7 @@ def test_digests_are_those_of_the_recipe(tmp_path: Path) -> None:
     made = reviewed(
         tmp_path, f"checkpoints: {{a: {{path: a.pth, sha256: {digest}}}, b: b.pth}}\noutput: {{path: o.pth}}\n"
     )
-    assert made.digests == {"a": digest.lower()}
+    assert made.known.stated == {"a": digest.lower()}
 
 
 @pytest.mark.parametrize(

@@ -132,8 +132,8 @@ def test_what_plans_rest_on_is_told(scratch: Scratch, tmp_path: Path) -> None:
     assert only("main:recipes/sources.yaml").bases == ("assumed: XTTS-V2",)
     (scratch.root / "voices").mkdir()
     save(scratch.root / "voices" / "news.pth", samples.small_state())
-    partly = "from the checkpoints of news; assumed: audiobook like them"
-    assert only("main:recipes/sources.yaml").bases == (partly, "assumed: XTTS-V2")
+    partly = "from the checkpoints: news; assumed: like the others: audiobook"
+    assert only("main:recipes/sources.yaml").bases == (partly, "assumed: like what it is compared with")
     assert only("main:recipes/text.yaml").bases == (partly,)
     save(scratch.root / "voices" / "audiobook.pth", samples.small_state(1))
     assert only("main:recipes/text.yaml").bases == ("from the checkpoints",)

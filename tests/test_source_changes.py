@@ -13,7 +13,8 @@ OTHER = replace(FACTS, path=Path("/x/b.pth"))
 
 
 def known(facts: SourceFacts, digest: str) -> SourceFacts:
-    return replace(facts, sha256=digest * 64)
+    """The recipe states the digest."""
+    return replace(facts, sha256=digest * 64, is_stated=True)
 
 
 def told(
@@ -32,6 +33,13 @@ def test_a_digest_says_more_than_a_path() -> None:
     assert told({"a": known(FACTS, "0")}, {"a": known(FACTS, "1")}) == [("changed", "a", "a", False)]
     assert told({"a": known(FACTS, "0")}, {"a": known(OTHER, "0")}) == [("changed", "a", "a", True)]
     assert told({"a": known(FACTS, "0")}, {"b": known(OTHER, "0")}) == [("renamed", "a", "b", True)]
+
+
+def test_a_digest_that_only_locks_have_says_nothing_of_another_path() -> None:
+    before, after = (replace(known(facts, "0"), is_stated=False) for facts in (FACTS, OTHER))
+    assert told({"a": before}, {"a": after}) == [("changed", "a", "a", False)]
+    assert told({"a": before}, {"a": replace(after, is_stated=True)}) == [("changed", "a", "a", True)]
+    assert told({"a": before}, {"a": before}) == []
 
 
 def test_that_more_is_known_is_no_change() -> None:
@@ -83,5 +91,7 @@ def test_facts_are_those_of_the_headers(tmp_path: Path) -> None:
 def test_of_a_file_that_is_not_here_only_the_path_is_known(tmp_path: Path) -> None:
     digest = "a" * 64
     text = f"checkpoints: {{a: {{path: x/../a.pth, sha256: {digest}}}}}\noutput: {{path: out.pth}}\n"
-    assert source_facts(reviewed(tmp_path, text)) == {"a": SourceFacts(tmp_path / "a.pth", digest, *[None] * 5)}
+    assert source_facts(reviewed(tmp_path, text)) == {
+        "a": SourceFacts(tmp_path / "a.pth", digest, None, None, None, None, None, True)
+    }
     assert source_facts(None) == {}

@@ -98,7 +98,7 @@ class TensorChange:
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """What is known of a source's file. ``size`` in bytes."""
+    """What is known of a source's file. ``size`` in bytes; ``is_stated``: the recipe itself states the digest."""
 
     path: Path
     sha256: str | None
@@ -107,6 +107,7 @@ class SourceFacts:
     version: str | None
     step: Any
     epoch: Any
+    is_stated: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,9 @@ from .xtts import VOCABULARY_FILE
 
 _VOCABULARY = "vocabulary of "
 
+# What the name of a source says: that it is another file now, the sources tell.
+_WHOSE = ("config", "companions", "vocabulary.order")
+
 # What is compared, and the text that says it.
 _Fact = tuple[Any, str]
 
@@ -31,7 +34,7 @@ def output_changes(
     after = dict(_facts(new, new_files, certain))
     for field in dict.fromkeys([*after, *before]):
         was, now = before.get(field), after.get(field)
-        if was is None or now is None or was[0] != now[0]:
+        if was is None or now is None or (was[0] != now[0] and (was[1] != now[1] or field not in _WHOSE)):
             old_text, new_text = was and was[1], now and now[1]
             if old_text == new_text:
                 new_text = f"{new_text}, other content"

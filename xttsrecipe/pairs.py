@@ -24,13 +24,15 @@ _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 @dataclass(frozen=True, slots=True)
 class RecipeText:
     """A recipe's text in one place. ``label``: what people call it; ``path``: where it lies, or would lie, in the work
-    tree. ``raw`` is None where it cannot be read, which ``problems`` tell. ``lock``: the text of its lock, if any.
+    tree. ``raw`` is None where it cannot be read, which ``problems`` tell. ``lock``: the text of its lock, if any, and
+    ``lock_label`` what people call that.
     """
 
     label: str
     path: Path
     raw: bytes | None
     lock: bytes | None
+    lock_label: str
     problems: tuple[Problem, ...] = ()
 
 
@@ -252,6 +254,7 @@ def _texts(place: Place, names: Iterable[str]) -> dict[str, RecipeText]:
             path=place.path(name),
             raw=content if isinstance(content, bytes) else None,
             lock=lock if isinstance(lock, bytes) else None,
+            lock_label=place.label(lock_name(name)),
             problems=tuple(problem for error in errors for problem in error.problems),
         )
     return found

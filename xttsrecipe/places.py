@@ -11,11 +11,8 @@ from typing import Protocol
 from .codes import Code
 from .document import MAX_BYTES, read_bytes
 from .errors import Location, Problem, RecipeError
-from .recipe_files import is_lock_name, recipe_files
+from .recipe_files import MAX_LOCK_BYTES, is_lock_name, recipe_files
 from .revisions import Repository
-
-# A lock is a page; one whose sources have nothing in common with XTTS-V2 is longer.
-_MAX_LOCK_BYTES = 8 << 20
 
 
 class Place(Protocol):
@@ -35,7 +32,7 @@ class Place(Protocol):
 
 
 def _most(name: str) -> int:
-    return _MAX_LOCK_BYTES if is_lock_name(name) else MAX_BYTES
+    return MAX_LOCK_BYTES if is_lock_name(name) else MAX_BYTES
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from .document import Document, document_of
 from .errors import RecipeError
 
 SUFFIXES = (".yaml", ".yml")
+# A lock is a page; one of sources that have nothing in common with XTTS-V2 tells every tensor of each.
+MAX_LOCK_BYTES = 8 << 20
 LOCK_SUFFIX = ".lock.yaml"
 _LOCK_SUFFIXES = (LOCK_SUFFIX, ".lock.yml")
 

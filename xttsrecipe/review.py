@@ -1,72 +1,100 @@
 """A recipe's plan where its checkpoints may not be at hand, and what it then rests on.
 
-The headers come from the checkpoints that are here; others are assumed to be fine-tunes of XTTS-V2.
+What a lock says of a source goes before the file that is here: that is what the recipe was locked with, whoever looks,
+while the file is what this machine has today. Without either a source is assumed to be a fine-tune like the others, or
+of XTTS-V2.
 """
 
 from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import checkpoints, vocabulary
 from .errors import listed
+from .lock import Lock
 from .plan import Plan, make_plan
 from .recipe import Recipe, Source
 from .sources import open_sources
 from .specs import FileStamp, Header, StoredTensor, Vocabulary, contiguous_strides
 from .xtts import known_tensors
 
-# The size that a header has whose file nobody has seen.
+# Of a file that nobody has seen.
 _UNKNOWN = FileStamp(0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of a recipe's sources, by name: headers, and sha256 (hex) as the recipe states it, or its lock."""
+
+    headers: Mapping[str, Header]
+    stated: Mapping[str, str]
+    locked: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class Reviewed:
-    """A plan, and in words what it rests on (``basis``). ``digests``: sha256, hex, of sources by name, where known;
-    ``assumed``: the sources of which nothing is known.
-    """
+    """A plan, and in words what it rests on (``basis``). ``assumed``: the sources of which no header is known."""
 
     plan: Plan
     basis: str
-    digests: Mapping[str, str]
+    known: Known
     assumed: tuple[str, ...]
 
 
-def plan_for_review(
+def known_of(
     recipe: Recipe,
-    lock: bytes | None = None,
+    lock: Lock | None = None,
     open_checkpoint: Callable[[Path], Header] = checkpoints.open_checkpoint,
     read_vocabulary: Callable[[Path], Vocabulary] = vocabulary.read_vocabulary,
-) -> Reviewed:
-    """The plan of a recipe with the headers of those checkpoints that are here, and assumed ones for the others.
-
-    Raises CheckpointError for sources that are here and cannot be read, RecipeError where recipe and headers misfit.
-    """
-    here = [source for source in recipe.sources if os.path.exists(source.path)]  # noqa: PTH110 # never raises
+) -> Known:
+    """What lock and checkpoints say of a recipe's sources. Raises CheckpointError for those that cannot be read."""
+    locked = {source.name: header for source in recipe.sources if lock and (header := lock.header_of(source))}
+    here = [source for source in recipe.sources if source.name not in locked and os.path.exists(source.path)]  # noqa: PTH110
     opened = open_sources(here, open_checkpoint, read_vocabulary)
-    by_name = {source.name: header for source, header in zip(here, opened, strict=True)}
-    assumed = tuple(source.name for source in recipe.sources if source.name not in by_name)
-    headers = [by_name.get(source.name) or _assumed(source, opened) for source in recipe.sources]
+    return Known(
+        headers={**locked, **{source.name: header for source, header in zip(here, opened, strict=True)}},
+        stated={source.name: source.sha256 for source in recipe.sources if source.sha256},
+        locked={name: lock.sources[name].sha256 for name in locked} if lock else {},
+    )
+
+
+def plan_for_review(recipe: Recipe, known: Known, others: Known | None = None) -> Reviewed:
+    """The plan of a recipe with what is known of its sources, and of those of another recipe that it is compared with.
+
+    Raises RecipeError where recipe and headers do not fit.
+    """
+    headers = [known.headers.get(source.name) or _assumed(source, known, others) for source in recipe.sources]
+    assumed = tuple(source.name for source in recipe.sources if source.name not in known.headers)
     plan = _without_companions(recipe, headers) if assumed else make_plan(recipe, headers)
-    digests = {source.name: source.sha256 for source in recipe.sources if source.sha256}
-    return Reviewed(plan, _basis(assumed, [source.name for source in here]), digests, assumed)
+    return Reviewed(plan, "; ".join(_basis(known, others, assumed)), known, assumed)
 
 
-def _basis(assumed: tuple[str, ...], here: list[str]) -> str:
-    if not assumed:
-        return "from the checkpoints"
-    if not here:
-        return "assumed: XTTS-V2"
-    return f"from the checkpoints of {listed(here)}; assumed: {listed(assumed)} like them"
+def _basis(known: Known, others: Known | None, assumed: Sequence[str]) -> Iterator[str]:
+    """What is known from where; with names where it is not the same for all."""
+    groups = {
+        "from the lock": [name for name in known.headers if name in known.locked],
+        "from the checkpoints": [name for name in known.headers if name not in known.locked],
+        f"assumed: {_like(known, others)}": assumed,
+    }
+    found = {text: names for text, names in groups.items() if names}
+    yield from (text if len(found) == 1 else f"{text}: {listed(names)}" for text, names in found.items())
 
 
-def _assumed(source: Source, known: list[Header]) -> Header:
-    """A fine-tune like those that are known, or of XTTS-V2."""
-    if known:
-        like = known[0]
+def _like(known: Known, others: Known | None) -> str:
+    if known.headers:
+        return "like the others"
+    return "like what it is compared with" if others and others.headers else "XTTS-V2"
+
+
+def _assumed(source: Source, known: Known, others: Known | None) -> Header:
+    """A source of the same name in what it is compared with, else any that is known, else XTTS-V2."""
+    elsewhere = others.headers if others else {}
+    like = elsewhere.get(source.name) or next(iter([*known.headers.values(), *elsewhere.values()]), None)
+    if like:
         return replace(
             like, path=source.path, stamp=_UNKNOWN, entries={}, bulk={}, digest="", mel_stats=None, own_config=None,
             directory=None, companions={}, vocabulary=None,
@@ -78,7 +106,7 @@ def _assumed(source: Source, known: list[Header]) -> Header:
         layout="release",
         trainer_keys=False,
         version="v2.0.3",
-        tensors=_known(),
+        tensors=_known_tensors(),
         training_only={},
         leftovers=(),
         entries={},
@@ -88,11 +116,14 @@ def _assumed(source: Source, known: list[Header]) -> Header:
 
 
 @functools.cache
-def _known() -> Mapping[str, StoredTensor]:
+def _known_tensors() -> Mapping[str, StoredTensor]:
     return {key: StoredTensor(key, spec, 0, contiguous_strides(spec.shape)) for key, spec in known_tensors().items()}
 
 
 def _without_companions(recipe: Recipe, headers: list[Header]) -> Plan:
-    """The plan as if the output were a file: what would lie beside a model in a directory is not known."""
+    """The plan as if the output were a file: what would lie beside a model in a directory is not known.
+
+    Nor is it known by which vocabularies the rows go.
+    """
     as_file = replace(recipe, output=replace(recipe.output, is_directory=False))
-    return replace(make_plan(as_file, headers), recipe=recipe)
+    return replace(make_plan(as_file, [replace(header, vocabulary=None) for header in headers]), recipe=recipe)

@@ -6,17 +6,20 @@ import functools
 import os
 from collections.abc import Callable
 from itertools import zip_longest
+from pathlib import Path
 
 from . import checkpoints, vocabulary
 from .changes import Comparison, Review, Side, Status
 from .diff import diff_plans
 from .document import document_of
 from .errors import XttsRecipeError
+from .lock import Lock, lock_of_bytes
 from .pairs import Pair, RecipeText, find_pairs
-from .recipe import parse_recipe
-from .review import Reviewed, plan_for_review
+from .recipe import Recipe, parse_recipe
+from .review import Known, Reviewed, known_of, plan_for_review
 
-_Planner = Callable[[RecipeText], "Reviewed | XttsRecipeError"]
+_Open = Callable[[Recipe, "Lock | None"], Known]
+_Valid = tuple[Recipe, Known]
 
 
 def compare(old: str, new: str | None = None) -> Review:
@@ -26,22 +29,15 @@ def compare(old: str, new: str | None = None) -> Review:
     there is nothing of that name.
     """
     found = find_pairs(old, new)
-    open_checkpoint = functools.cache(checkpoints.open_checkpoint)
-    read_vocabulary = functools.cache(vocabulary.read_vocabulary)
-
-    def planned(text: RecipeText) -> Reviewed | XttsRecipeError:
-        try:
-            if text.raw is None or text.problems:
-                return XttsRecipeError(text.problems)
-            recipe = parse_recipe(document_of(text.raw, text.label), text.path)
-            return plan_for_review(recipe, text.lock, open_checkpoint, read_vocabulary)
-        except XttsRecipeError as error:
-            return error
-
-    return Review(found.old, found.new, tuple(_compared(pair, planned) for pair in found.pairs))
+    open_once = functools.partial(
+        known_of,
+        open_checkpoint=functools.cache(checkpoints.open_checkpoint),
+        read_vocabulary=functools.cache(vocabulary.read_vocabulary),
+    )
+    return Review(found.old, found.new, tuple(_compared(pair, open_once) for pair in found.pairs))
 
 
-def _compared(pair: Pair, planned: _Planner) -> Comparison:
+def _compared(pair: Pair, open_once: _Open) -> Comparison:
     old, new = pair.old, pair.new
     if new is None:
         # What it did before does not matter any more, nor whether it was valid.
@@ -54,7 +50,7 @@ def _compared(pair: Pair, planned: _Planner) -> Comparison:
             _title(old, new), Status.IDENTICAL, Side(old.label, old.path), Side(new.label, new.path), 1,
             text_changed=False, lock_changed=False,
         )  # fmt: skip
-    before, after = planned(old) if old else None, planned(new)
+    before, after = _plans(old, new, open_once)
     if isinstance(before, XttsRecipeError) or isinstance(after, XttsRecipeError):
         status, diff = Status.INVALID, None
     else:
@@ -70,6 +66,34 @@ def _compared(pair: Pair, planned: _Planner) -> Comparison:
         lock_changed=lock_changed,
         diff=diff if status in (Status.CHANGED, Status.ADDED) else None,
     )
+
+
+def _plans(
+    old: RecipeText | None, new: RecipeText, open_once: _Open
+) -> tuple[Reviewed | XttsRecipeError | None, Reviewed | XttsRecipeError]:
+    """Both plans, or why there is none; what is known of either's sources helps where it is not of the other's."""
+    before, after = _read(old, open_once) if old else None, _read(new, open_once)
+    return _planned(before, after) if before else None, _planned(after, before)
+
+
+def _read(text: RecipeText, open_once: _Open) -> _Valid | XttsRecipeError:
+    try:
+        if text.raw is None or text.problems:
+            return XttsRecipeError(text.problems)
+        recipe = parse_recipe(document_of(text.raw, text.label), text.path)
+        lock = None if text.lock is None else lock_of_bytes(text.lock, Path(text.lock_label))
+        return recipe, open_once(recipe, lock)
+    except XttsRecipeError as error:
+        return error
+
+
+def _planned(read: _Valid | XttsRecipeError, other: _Valid | XttsRecipeError | None) -> Reviewed | XttsRecipeError:
+    if isinstance(read, XttsRecipeError):
+        return read
+    try:
+        return plan_for_review(*read, None if other is None or isinstance(other, XttsRecipeError) else other[1])
+    except XttsRecipeError as error:
+        return error
 
 
 def _title(old: RecipeText | None, new: RecipeText) -> str:

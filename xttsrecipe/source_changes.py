@@ -26,7 +26,8 @@ def source_facts(reviewed: Reviewed | None) -> dict[str, SourceFacts]:
         training = training_of(header.entries)
         found[source.name] = SourceFacts(
             path=Path(os.path.abspath(source.path)),  # noqa: PTH100 # which follows no links
-            sha256=reviewed.digests.get(source.name),
+            sha256=reviewed.known.stated.get(source.name) or reviewed.known.locked.get(source.name),
+            is_stated=source.name in reviewed.known.stated,
             size=header.stamp.size if known else None,
             layout=header.layout if known else None,
             version=header.version if known else None,
@@ -37,10 +38,15 @@ def source_facts(reviewed: Reviewed | None) -> dict[str, SourceFacts]:
 
 
 def _is_same_file(one: SourceFacts, other: SourceFacts) -> bool:
-    """By digest where both are known, else by path."""
+    """By digest where both are known, else by path.
+
+    A lock says nothing of paths: where the path changed and the digest did not, the lock may only not have been made
+    anew.
+    """
+    same_path = _place(one.path) == _place(other.path)
     if one.sha256 and other.sha256:
-        return one.sha256 == other.sha256
-    return _place(one.path) == _place(other.path)
+        return one.sha256 == other.sha256 and (same_path or one.is_stated or other.is_stated)
+    return same_path
 
 
 def _place(path: Path) -> str:
@@ -100,7 +106,9 @@ def _changed_facts(old: SourceFacts, new: SourceFacts) -> list[str]:
     return [
         field.name
         for field in fields(SourceFacts)
-        if _both_known(was := getattr(old, field.name), now := getattr(new, field.name)) and was != now
+        if field.name != "is_stated"
+        and _both_known(was := getattr(old, field.name), now := getattr(new, field.name))
+        and was != now
     ]
 
 
