@@ -24,6 +24,7 @@ import torch
 
 from tests.builders import save, v1_state, xtts_state
 from tests.commands import invoke
+from tests.repositories import Scratch
 from tests.samples import small_state, write_safetensors
 from tests.voices import AUDIOBOOK, NEWS, config_of, text_state, two_voices, vocabulary, voice, write_vocabulary
 from xttsrecipe import api
@@ -500,6 +501,46 @@ def _(patch: Patch) -> None:
 @_of(Code.UNWRITABLE_RESULTS)
 def _(_: Patch) -> dict[str, str]:
     return {"PYTHONDONTWRITEBYTECODE": "1"}  # a stdout of its own
+
+
+# --- git, and comparing -----------------------------------------------------------------------------------------
+
+
+def _repository() -> Path:
+    """The current folder as a repository that has the recipe on its branch main. Returns the folder."""
+    scratch = Scratch.made(HERE.resolve())
+    scratch.commit()
+    return scratch.root
+
+
+@_of(Code.GIT_MISSING)
+def _(patch: Patch) -> None:
+    patch.setenv("PATH", "")
+
+
+@_of(Code.NO_REPOSITORY)
+def _(patch: Patch) -> None:
+    patch.setenv("GIT_CEILING_DIRECTORIES", str(HERE.resolve().parent))
+
+
+@_of(Code.GIT_FAILED)
+def _(_: Patch) -> None:
+    (_repository() / ".git" / "config").write_text("[core\n", encoding="utf-8")
+
+
+@_of(Code.UNKNOWN_REVISION)
+def _(_: Patch) -> None:
+    _repository()
+
+
+@_of(Code.NOT_IN_REVISION)
+def _(_: Patch) -> None:
+    _repository()
+
+
+@_of(Code.FILE_AND_FOLDER)
+def _(_: Patch) -> None:
+    Path("voices").mkdir()
 
 
 SAFETENSORS = "checkpoints: {news: news.safetensors, audiobook: audiobook.safetensors}\noutput: {path: merged.pth}\n"

@@ -37,7 +37,7 @@ from xttsrecipe.report.plan_json import plan_json
 from xttsrecipe.source_digests import SourceDigests
 from xttsrecipe.specs import FileStamp
 
-VERBS = ("run", "plan", "validate", "inspect", "components", "init", "schema")
+VERBS = ("run", "plan", "validate", "diff", "inspect", "components", "init", "schema")
 LATIN_1 = os.fsdecode(b"caf\xe9.pth")
 ODD_NAMES = {
     "space": "news voice.pth",

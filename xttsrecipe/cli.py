@@ -26,6 +26,7 @@ from .report.plan_json import plan_json
 from .report.problems import problem_text, relative
 from .report.streams import say, say_note, show
 from .report.validation import ValidationFormat, show_validations
+from .review_verbs import diff
 from .run_verb import run
 from .schema import schema_text
 from .starter import starter_recipe
@@ -109,6 +110,9 @@ def validate(
     """
     if not show_validations(validation.validate(paths), form):
         raise typer.Exit(ExitCode.NO)
+
+
+_verb(diff)
 
 
 @_verb

@@ -137,6 +137,13 @@ class Code(Enum):
     CANNOT_BE_VERIFIED = ("XR709", "Neither the sources nor a lock with the output's digest are at hand.")
     SOURCE_NOT_AS_MADE_FROM = ("XR710", "A source is not the file that the output was made from.")
     NOT_AS_MADE = ("XR711", "The output is not what its recipe makes of its sources.")
+    GIT_MISSING = ("XR720", "Revisions are read by git, which is not installed or cannot be started.")
+    NO_REPOSITORY = ("XR721", "The current folder is in no git repository, or in one without a work tree.")
+    GIT_FAILED = ("XR722", "Git refuses to read the repository, or fails.")
+    UNKNOWN_REVISION = ("XR723", "The repository has no such revision.")
+    NOT_IN_REVISION = ("XR724", "The revision has no such file or folder, or it is none that can be read.")
+    NOTHING_TO_COMPARE = ("XR725", "There is no file, folder or revision of this name.")
+    FILE_AND_FOLDER = ("XR726", "A file is compared with a folder.")
 
     def __init__(self, number: str, meaning: str) -> None:
         self.number = number

@@ -79,11 +79,21 @@ def _put(data: Any, path: Path_, value: Any, origin: Location) -> Any:
 
 def read_document(path: Path) -> Document:
     """The YAML document in a recipe's file. Raises RecipeError."""
-    return parse_document(read_text(path), str(path))
+    return document_of(read_bytes(path), str(path))
+
+
+def document_of(raw: bytes, file: str) -> Document:
+    """The YAML document that a recipe's file holds; ``file`` is what errors call it. Raises RecipeError."""
+    return parse_document(text_of(raw, file), file)
 
 
 def read_text(path: Path, most: int = MAX_BYTES, what: str = "a recipe") -> str:
     """The text of a file of up to ``most`` bytes. Raises RecipeError where it cannot be ``what``."""
+    return text_of(read_bytes(path, most, what), str(path), most, what)
+
+
+def read_bytes(path: Path, most: int = MAX_BYTES, what: str = "a recipe") -> bytes:
+    """What a file holds, of a longer one a byte more than ``most``. Raises RecipeError."""
     file = str(path)
     try:
         mode = path.stat().st_mode
@@ -97,12 +107,16 @@ def read_text(path: Path, most: int = MAX_BYTES, what: str = "a recipe") -> str:
                 )
             )
         with path.open("rb") as handle:
-            raw = handle.read(most + 1)
+            return handle.read(most + 1)
     except (OSError, ValueError) as error:
         reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
         raise RecipeError(
             Problem(Code.UNREADABLE_RECIPE, f"{what.replace('a ', 'the ', 1)} cannot be read: {reason}", Location(file))
         ) from error
+
+
+def text_of(raw: bytes, file: str, most: int = MAX_BYTES, what: str = "a recipe") -> str:
+    """The text that a file holds, of which ``read_bytes`` gave no more than it had to. Raises RecipeError."""
     if raw.startswith(_CHECKPOINT_MAGIC) or (raw[8:9] == b"{" and b"\0" in raw[:8]):
         raise RecipeError(
             Problem(

@@ -10,12 +10,13 @@ from pathlib import Path
 from . import api, checkpoints
 from .codes import Code
 from .errors import Location, Problem, RecipeError, XttsRecipeError, listed
-from .lock import Lock, is_lock
+from .lock import Lock
 from .locking import lock_of
 from .outcome import Validation
 from .plan import make_plan
 from .plan_digest import plan_digest
 from .recipe import Recipe, Source
+from .recipe_files import recipe_files
 from .rules import rule_problems
 from .sources import open_sources, vocabulary_of
 from .specs import Header
@@ -37,7 +38,7 @@ def validate(paths: Sequence[Path]) -> Iterator[Validation]:
         if not os.path.isdir(path):  # noqa: PTH112 # Path.is_dir raises for what cannot be a name
             yield _validated(path, open_once)
             continue
-        recipes = sorted(found for found in path.rglob("*") if _is_recipe(found, path))
+        recipes = recipe_files(path)
         if not recipes:
             problem = Problem(
                 Code.NO_RECIPE_IN_FOLDER,
@@ -48,11 +49,6 @@ def validate(paths: Sequence[Path]) -> Iterator[Validation]:
             yield Validation(path, (problem,), "")
         for found in recipes:
             yield _validated(found, open_once)
-
-
-def _is_recipe(found: Path, folder: Path) -> bool:
-    hidden = any(part.startswith(".") for part in found.relative_to(folder).parts)
-    return found.suffix in (".yaml", ".yml") and not hidden and not is_lock(found) and os.path.isfile(found)  # noqa: PTH113
 
 
 def _validated(path: Path, open_once: _Opener) -> Validation:

@@ -142,6 +142,12 @@ def component_of(key: str) -> str:
     return key.partition(".")[0]
 
 
+def layer_of(key: str) -> tuple[int, str] | None:
+    """The number of the GPT layer that a canonical key belongs to, and the rest of the key; None for any other key."""
+    match = _LAYER.match(key)
+    return (int(match[1]), key[match.end() :]) if match else None
+
+
 def is_training_only(key: str) -> bool:
     """Whether a canonical key belongs to the training wrapper (dvae, spectrograms), not to the voice."""
     return key.startswith(_TRAINING_ONLY)

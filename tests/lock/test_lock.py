@@ -22,11 +22,12 @@ from tests.golden import check_golden
 from tests.merging import recipe_of
 from xttsrecipe.api import load_recipe, make_plan
 from xttsrecipe.errors import RecipeError
-from xttsrecipe.lock import is_lock, lock_path, lock_text, parse_lock, read_lock, write_lock
+from xttsrecipe.lock import lock_path, lock_text, parse_lock, read_lock, write_lock
 from xttsrecipe.locking import new_lock
 from xttsrecipe.plan import Plan
 from xttsrecipe.plan_digest import plan_digest
 from xttsrecipe.recipe import Recipe
+from xttsrecipe.recipe_files import is_lock_name
 from xttsrecipe.report.plan import plan_keys_text, plan_text
 from xttsrecipe.report.plan_json import plan_json
 from xttsrecipe.specs import Header, StoredTensor, TensorSpec, contiguous_strides
@@ -230,5 +231,5 @@ def test_what_is_no_lock_is_refused(tmp_path: Path) -> None:
 def test_where_a_lock_lies() -> None:
     assert lock_path(Path("recipes/news.yaml")) == Path("recipes/news.lock.yaml")
     assert lock_path(Path("recipes/v1.2.yml")) == Path("recipes/v1.2.lock.yaml")
-    assert is_lock(Path("news.lock.yaml"))
-    assert not is_lock(Path("lock.yaml"))
+    assert is_lock_name("news.lock.yaml")
+    assert not is_lock_name("lock.yaml")

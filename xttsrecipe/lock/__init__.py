@@ -18,18 +18,17 @@ from typing import Any
 import yaml
 
 from ..codes import Code
-from ..document import parse_document, read_text
+from ..document import parse_document, read_bytes, text_of
 from ..errors import Location, OutputError, Problem, RecipeError
 from ..recipe import Recipe, Source
+from ..recipe_files import MAX_LOCK_BYTES, lock_name
 from ..specs import Header
 from .header import header_data, read_header
 from .node import Node
 from .vocabulary import read_vocabulary, vocabularies_data
 
-SUFFIXES = (".lock.yaml", ".lock.yml")
 _VERSION = 1
-# A lock of sources that have nothing in common with XTTS-V2 tells every tensor of each.
-_MAX_BYTES = 8 << 20
+_WHAT = "a lock"
 _MAX_NODES = 200_000
 _HEAD = "# Made by 'xttsrecipe lock', for review and for proof; not to be edited. Keep it beside its recipe.\n"
 
@@ -68,21 +67,21 @@ class Lock:
         return replace(header, path=path, directory=directory, vocabulary=vocabulary, from_lock=True)
 
 
-def is_lock(path: Path) -> bool:
-    """Whether a file is a lock by its name."""
-    return path.name.endswith(SUFFIXES)
-
-
 def lock_path(recipe: Path) -> Path:
     """Where the lock of a recipe lies."""
-    return recipe.with_name(f"{recipe.stem}{SUFFIXES[0]}")
+    return recipe.with_name(lock_name(recipe.name))
 
 
 def read_lock(path: Path) -> Lock | None:
     """The lock in a file, None where there is no such file. Raises RecipeError for anything else."""
     if not os.path.lexists(path):
         return None
-    return parse_lock(read_text(path, _MAX_BYTES, "a lock"), path)
+    return lock_of_bytes(read_bytes(path, MAX_LOCK_BYTES, _WHAT), path)
+
+
+def lock_of_bytes(raw: bytes, path: Path) -> Lock:
+    """The lock that a file holds. Raises RecipeError."""
+    return parse_lock(text_of(raw, str(path), MAX_LOCK_BYTES, _WHAT), path)
 
 
 def parse_lock(text: str, path: Path) -> Lock:

@@ -34,11 +34,12 @@ def _file(result: Validation) -> dict[str, Any]:
         "extent": result.extent or None,
         "warnings": list(map(_text, result.warnings)),
         "notes": list(map(_text, result.notes)),
-        "problems": list(map(_problem, result.problems)),
+        "problems": list(map(problem_data, result.problems)),
     }
 
 
-def _problem(problem: Problem) -> dict[str, Any]:
+def problem_data(problem: Problem) -> dict[str, Any]:
+    """One problem as it is told everywhere."""
     where = problem.where
     return {
         "code": str(problem.code),

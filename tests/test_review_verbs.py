@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests import samples
+from tests.builders import save
+from tests.commands import PROJECT, Outcome, environment, invoke, xttsrecipe
+from tests.repositories import Scratch, git
+from tests.showcase import AFTER, BEFORE, TWO, showcase
+from tests.strict_json import strictly
+from xttsrecipe.report.markdown import MOST, size_of
+
+FORMATS = ("text", "markdown", "json", "github")
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Scratch:
+    """A repository in which recipes change in every way; the current folder."""
+    made = showcase(tmp_path / "work")
+    monkeypatch.chdir(made.root)
+    return made
+
+
+def diff(*arguments: str) -> Outcome:
+    return invoke("diff", *arguments)
+
+
+# --- what is printed ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_real_command_compares_a_revision_with_the_work_tree(form: str, scratch: Scratch) -> None:
+    shown = xttsrecipe("diff", "main", "--format", form, cwd=scratch.root)
+    assert shown.code == 1  # a recipe is not valid
+    assert "recipes/broken.yaml:4:22" in shown.err
+    assert "Traceback" not in shown.err
+    for stem in ("layer_blend", "sources", "renamed", "text", "gone", "new", "broken"):
+        assert f"recipes/{stem}.yaml" in shown.out
+    assert "same.yaml" not in shown.out
+    assert "ci.yaml" not in shown.out
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_without_a_problem_nothing_is_said_on_stderr(form: str, scratch: Scratch) -> None:
+    scratch.put("recipes/broken.yaml", TWO)
+    shown = diff("main", "--format", form)
+    assert (shown.code, shown.err) == (0, "")
+
+
+def test_json_is_one_object(scratch: Scratch) -> None:
+    data = strictly(diff("main", "--format", "json").out)
+    assert set(data) == {"old", "new", "summary", "count", "recipes"}
+    assert data["count"] == {"identical": 0, "same_plan": 2, "changed": 3, "added": 1, "removed": 1, "invalid": 1}
+
+
+def test_text_lists_keys_where_they_are_asked_for(scratch: Scratch) -> None:
+    arguments = ("main:recipes/layer_blend.yaml", "recipes/layer_blend.yaml")
+    assert "gpt.gpt.h.3.attn.c_attn.weight" not in diff(*arguments).out
+    assert "~  gpt.gpt.h.3.attn.c_attn.weight" in diff(*arguments, "--keys").out
+
+
+def test_two_files_outside_of_a_repository_are_compared_without_git(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(TWO)
+    (tmp_path / "b.yaml").write_text(TWO.replace("0.6", "0.7").replace("0.4", "0.3"))
+    shown = xttsrecipe("diff", "a.yaml", "b.yaml", cwd=tmp_path, PATH="")
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.startswith("a.yaml → b.yaml: 926 of 963 tensors change (weights 926)")
+
+
+def test_comments_on_recipes_of_many_repositories_fit(scratch: Scratch) -> None:
+    for number in range(50):
+        scratch.put(f"many/{number}.yaml", TWO)
+    scratch.commit()
+    for number in range(50):
+        scratch.put(f"many/{number}.yaml", TWO.replace("0.6", "0.7").replace("0.4", "0.3"))
+    shown = diff("HEAD", "--format", "markdown")
+    assert shown.code == 0
+    assert size_of(shown.out) <= MOST
+    assert "### `HEAD` → work tree: 50 recipes changed\n" in shown.out
+
+
+# --- exit status ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "plain", "exit_code"),
+    [
+        (["text", "lock"], 0, 0),
+        (["layer_blend"], 0, 1),
+        (["renamed"], 0, 1),
+        (["new"], 0, 1),
+        (["gone"], 0, 1),
+        (["text", "sources"], 0, 1),
+        (["broken"], 1, 1),
+        (["same"], 0, 0),
+    ],
+)
+def test_the_exit_status_says_what_differs_where_it_is_asked_to(
+    names: list[str], plain: int, exit_code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def some(texts: dict[str, str]) -> dict[str, str]:
+        return {name: text for name, text in texts.items() if Path(name).name.partition(".")[0] in names}
+
+    monkeypatch.chdir(showcase(tmp_path / "work", {"x.txt": "", **some(BEFORE)}, {"x.txt": "", **some(AFTER)}).root)
+    for form in FORMATS:
+        assert diff("main", "--format", form).code == plain
+        assert diff("main", "--exit-code", "--format", form).code == exit_code
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["main", "main", "main"],
+        ["recipes"],
+        ["recipes/text.yaml"],
+        ["main", "--format", "html"],
+        ["main", "--formt", "text"],
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments: list[str], scratch: Scratch) -> None:
+    shown = diff(*arguments)
+    assert (shown.code, shown.out) == (2, "")
+
+
+def test_a_file_alone_is_told_what_to_do(scratch: Scratch) -> None:
+    said = " ".join(diff("recipes/text.yaml").err.replace("│", "").split())
+    assert "recipes/text.yaml is a file here: name what to compare it with, as in HEAD recipes/text.yaml" in said
+
+
+@pytest.mark.parametrize(
+    "arguments", [["maim"], ["maim", "recipes/text.yaml"], ["main:typo.yaml"], ["recipes", "recipes/text.yaml"]]
+)
+def test_what_is_not_there_exits_with_1(arguments: list[str], scratch: Scratch) -> None:
+    shown = diff(*arguments)
+    assert (shown.code, shown.out) == (1, "")
+    assert re.search(r"\[XR72\d\]$", shown.err, re.MULTILINE)
+
+
+# --- in a workflow --------------------------------------------------------------------------------------------------
+
+
+def test_a_workflow_has_notices_and_the_markdown_in_its_summary(scratch: Scratch, tmp_path: Path) -> None:
+    summary = tmp_path / "summary.md"
+    summary.write_text("before\n")
+    arguments = ("diff", "main", "--format", "github")
+    shown = xttsrecipe(*arguments, cwd=scratch.root, GITHUB_STEP_SUMMARY=str(summary))
+    markdown = xttsrecipe("diff", "main", "--format", "markdown", cwd=scratch.root).out
+    assert summary.read_text() == f"before\n\n{markdown}"
+    commands = [line for line in shown.out.splitlines() if line.startswith("::")]
+    assert [line.partition(" ")[0] for line in commands] == ["::notice"] * 7 + ["::error"] * 2
+    assert "::notice file=recipes/layer_blend.yaml,line=18,title=xttsrecipe diff::321 of 963 tensors" in shown.out
+
+
+def test_other_formats_leave_the_summary_alone(scratch: Scratch, tmp_path: Path) -> None:
+    summary = tmp_path / "summary.md"
+    for form in ("text", "markdown", "json"):
+        xttsrecipe("diff", "main", "--format", form, cwd=scratch.root, GITHUB_STEP_SUMMARY=str(summary))
+    assert not summary.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names that Windows has no place for")
+@pytest.mark.parametrize("form", FORMATS)
+def test_hostile_names_do_nothing(form: str, tmp_path: Path) -> None:
+    """Of files, sources and patterns: no command of a workflow, no markup, no line of their own."""
+    name = "::error::x\n::stop-commands::y|`</details>@octocat ##[error]z"
+    text = (
+        f"checkpoints: {{{json.dumps(name)}: {json.dumps(name)}, b: b.pth}}\n"
+        f"overrides: {{{json.dumps('{mel_stats,' + name.replace('|', '') + '}')}: from b}}\noutput: {{path: out.pth}}\n"
+    )
+    scratch = showcase(
+        tmp_path / "work", {f"{name}.yaml".replace("/", "_"): TWO}, {f"{name}.yaml".replace("/", "_"): text}
+    )
+    shown = xttsrecipe("diff", "main", "--format", form, cwd=scratch.root)
+    # Names of sources are checked, so this is not valid; what is quoted of it does nothing either.
+    assert shown.code == 1
+    lines = shown.out.splitlines()
+    commands = [line for line in lines if line.lstrip().startswith("::")]
+    assert all(line.startswith("::error file=") for line in commands)
+    assert bool(commands) == (form == "github")
+    assert "\n::stop-commands::" not in shown.out
+    if form == "markdown":
+        assert "##[" not in shown.out
+        assert "@octocat" not in re.sub(r"`[^`\n]+`|(?ms:^```text\n.*?^```$)", "", shown.out)
+
+
+# --- as it is used --------------------------------------------------------------------------------------------------
+
+
+def test_no_torch_is_imported(scratch: Scratch) -> None:
+    command = [sys.executable, "-X", "importtime", "-m", "xttsrecipe", "diff", "main:recipes/sources.yaml"]
+    done = subprocess.run(
+        command, cwd=scratch.root, env=environment(), capture_output=True, text=True, timeout=60, check=True
+    )
+    modules = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "subprocess" in modules
+    assert not modules & {"torch", "rich", "numpy"}
+
+
+def test_a_pull_request_is_compared_in_a_clone_of_a_bare_origin(tmp_path: Path) -> None:
+    """Two branches, the base ahead of where the pull request began, and a shallow clone as CI makes it."""
+    work = Scratch.made(tmp_path / "work")
+    work.commit(("recipes/two.yaml", TWO), ("recipes/other.yaml", TWO))
+    git(work.root, "checkout", "--quiet", "-b", "warmer")
+    work.commit(("recipes/two.yaml", TWO.replace("0.6", "0.5").replace("0.4", "0.5")))
+    git(work.root, "checkout", "--quiet", "main")
+    work.commit(("recipes/other.yaml", "# moved on\n" + TWO))
+    git(work.root, "clone", "--quiet", "--bare", ".", tmp_path / "origin.git")
+    git(tmp_path, "clone", "--quiet", "--branch", "warmer", (tmp_path / "origin.git").as_uri(), "ci")
+    clone = tmp_path / "ci"
+    assert "did you mean 'origin/main'?" in xttsrecipe("diff", "main", cwd=clone).err
+    base = git(clone, "merge-base", "origin/main", "HEAD").strip()
+    shown = xttsrecipe("diff", base, "--format", "markdown", cwd=clone)
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out.startswith(f"### `{base[:10]}` → work tree: 1 recipe changed\n\n**`recipes/two.yaml`** 926 of 963")
+    git(tmp_path, "clone", "--quiet", "--depth=1", "--branch", "warmer", (tmp_path / "origin.git").as_uri(), "shallow")
+    assert "XR725" in xttsrecipe("diff", base, cwd=tmp_path / "shallow").err
+    git(tmp_path / "shallow", "fetch", "--quiet", "--depth=1", "origin", base)
+    assert xttsrecipe("diff", base, "--format", "markdown", cwd=tmp_path / "shallow").out == shown.out
+
+
+def test_in_a_hook_git_points_to_the_repository(scratch: Scratch) -> None:
+    hook = {"GIT_DIR": ".git", "GIT_INDEX_FILE": ".git/index", "GIT_PREFIX": ""}
+    shown = xttsrecipe("diff", "HEAD:recipes/text.yaml", cwd=scratch.root, **hook)
+    assert shown.out.startswith("recipes/text.yaml: text changed")
+
+
+def test_a_linked_work_tree_is_a_repository_like_any(scratch: Scratch, tmp_path: Path) -> None:
+    git(scratch.root, "worktree", "add", "--quiet", "--detach", tmp_path / "linked")
+    (tmp_path / "linked" / "recipes" / "text.yaml").write_text("# other\n" + TWO)
+    shown = xttsrecipe("diff", "main", cwd=tmp_path / "linked")
+    assert shown.out.startswith("recipes/text.yaml: text changed, plan identical\n")
+
+
+def test_checkpoints_that_are_here_are_read(scratch: Scratch) -> None:
+    (scratch.root / "voices").mkdir()
+    for seed, name in enumerate(("news", "audiobook")):
+        save(scratch.root / "voices" / f"{name}.pth", samples.small_state(seed), step=seed)
+    assert "basis: from the checkpoints\n" in diff("main:recipes/text.yaml").out
+
+
+def test_nothing_is_written(scratch: Scratch) -> None:
+    before = {path: path.stat().st_mtime_ns for path in scratch.root.rglob("*")}
+    for form in FORMATS:
+        diff("main", "--format", form)
+    assert {path: path.stat().st_mtime_ns for path in scratch.root.rglob("*")} == before
+
+
+def test_the_shipped_recipes_do_not_differ_from_themselves() -> None:
+    shown = xttsrecipe("diff", "recipes", os.path.join("recipes", ""), cwd=PROJECT)  # noqa: PTH118
+    assert (shown.code, shown.err) == (0, "")
+    assert shown.out == "recipes → recipes/: 5 recipes identical\n"

@@ -1,0 +1,54 @@
+"""What differs between recipes, for a step of a GitHub workflow: an annotation on each recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..changes import Comparison, Review, Status
+from .diff import Words, cut
+from .layout import counted
+from .problems import message_text
+from .workflow_commands import MOST_ANNOTATIONS, harmless, workflow_command, workspace_path
+
+_WORDS = Words()
+# An annotation is a few lines; the step summary has the rest.
+_MOST_CHARACTERS = 2_000
+
+
+def diff_github(review: Review) -> str:
+    """The total, and a notice on each recipe that changed, an error on each problem; of many the first."""
+    said = [line for comparison in review.comparisons for line in _notice(comparison)]
+    errors = [line for comparison in review.comparisons for line in _errors(comparison)]
+    lines = [f"{harmless(_WORDS.total(review))}\n"]
+    for what, found in (("notice", said), ("error", errors)):
+        lines += found[:MOST_ANNOTATIONS]
+        if len(found) > MOST_ANNOTATIONS:
+            lines.append(f"{counted(len(found) - MOST_ANNOTATIONS, what)} more: see the summary of the job\n")
+    return "".join(lines)
+
+
+def _notice(comparison: Comparison) -> Iterator[str]:
+    if comparison.status in (Status.IDENTICAL, Status.INVALID):
+        return
+    side = comparison.new or comparison.old
+    assert side is not None
+    line = comparison.line if comparison.new else None
+    message = cut(_WORDS.summary(comparison), _MOST_CHARACTERS)
+    yield workflow_command("notice", message, file=workspace_path(side.path), line=line, title="xttsrecipe diff")
+
+
+def _errors(comparison: Comparison) -> Iterator[str]:
+    for side in (comparison.old, comparison.new):
+        for problem in side.problems if side else ():
+            assert side is not None
+            # The old recipe has other lines than those that an annotation would point to.
+            where = problem.where if side is comparison.new and problem.where else None
+            yield workflow_command(
+                "error",
+                message_text(problem, side.label if side is comparison.new else ""),
+                file=workspace_path(side.path),
+                line=where.line if where else None,
+                col=where.column if where else None,
+                endColumn=where.end_column if where else None,
+                title=f"{problem.code} {problem.code.label}",
+            )

@@ -1,0 +1,177 @@
+"""What differs between recipes, as a comment on a pull request: a summary, tables, and every tensor folded away.
+
+Foreign text stands in code only (see ``markdown``). What does not fit into a comment is left out, and counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from ..changes import Amounts, Comparison, LayerRun, PlanDiff, Review, SourceChange, Status, TensorChange
+from .diff import UNCHANGED, Words, amount_cells, cut, kinds_text, layers_text, told
+from .layout import counted
+from .markdown import MOST, code, fenced, inert_line, size_of, table
+from .problems import problems_text
+
+_WORDS = Words(code)
+_PLAIN = Words()
+
+# Parts of all the room: for the list of recipes, and for each table of one recipe.
+_LIST, _TABLE, _PROBLEMS = 0.25, 0.12, 0.3
+# What a line that says how much is left out may take, and what surrounds a list of keys.
+_NOTE, _FOLD = 300, 300
+_MOST_WARNINGS = 10
+
+_IN_FULL = "`--format json` has everything"
+
+
+def diff_markdown(review: Review, most: int = MOST) -> str:
+    """The comment, of up to ``most`` as ``markdown.size_of`` counts."""
+    title = f"### {_WORDS.total(review)}\n"
+    room = most - size_of(title) - 2 * _NOTE
+    comparisons = told(review)
+    listed = _list(comparisons, int(most * _LIST)) if len(review.comparisons) > 1 else ""
+    room -= size_of(listed)
+    shown: list[tuple[Comparison, str]] = []
+    wanted = [comparison for comparison in comparisons if not listed or _has_section(comparison)]
+    for comparison in wanted:
+        head = _head(comparison, named=bool(listed), most=most)
+        if size_of(head) + _FOLD <= room:
+            shown.append((comparison, head))
+            room -= size_of(head) + _FOLD
+    keys = _key_lists([comparison for comparison, _ in shown], room)
+    parts = [title, listed, *(part for (comparison, head) in shown for part in (head, keys.get(comparison.name, "")))]
+    left_out = len(wanted) - len(shown)
+    if left_out:
+        parts.append(f"{counted(left_out, 'recipe')} left out here, for which there is no room; {_IN_FULL}.\n")
+    return "\n".join(filter(None, parts))
+
+
+def _has_section(comparison: Comparison) -> bool:
+    return comparison.diff is not None or bool(comparison.problems)
+
+
+def _list(comparisons: Sequence[Comparison], room: int) -> str:
+    lines: list[str] = []
+    for comparison in comparisons:
+        line = f"- {code(comparison.name)}: {_WORDS.summary(comparison)}\n"
+        room -= size_of(line)
+        if room < 0:
+            lines.append(f"- … and {counted(len(comparisons) - len(lines), 'recipe')} more\n")
+            break
+        lines.append(line)
+    return "".join(lines)
+
+
+def _head(comparison: Comparison, named: bool, most: int) -> str:
+    """All that is said of a recipe but for the list of its tensors."""
+    room = int(most * _TABLE)
+    parts = [f"#### {code(comparison.name)}\n"] if named else []
+    summary = f"**{code(comparison.name)}** {_WORDS.summary(comparison)}" if not named else _WORDS.summary(comparison)
+    basis = _WORDS.basis(comparison)
+    parts.append(f"{summary}\\\n<sub>Basis: {basis}</sub>\n" if basis else f"{summary}\n")
+    if comparison.problems:
+        parts.append(_problems(comparison, int(most * _PROBLEMS)))
+    if comparison.diff:
+        parts += _tables(comparison.diff, room)
+        if comparison.status is Status.CHANGED:
+            parts += [f"New warning: {code(warning)}\n" for warning in comparison.diff.new_warnings[:_MOST_WARNINGS]]
+    return "\n".join(filter(None, parts))
+
+
+def _problems(comparison: Comparison, room: int) -> str:
+    lines: list[str] = []
+    for problem in comparison.problems:
+        said = [inert_line(cut(line, 500)) for line in problems_text([problem]).splitlines()]
+        room -= sum(size_of(line) + 2 for line in said)
+        if room < 0:
+            break
+        lines += said
+    return fenced(lines) if lines else ""
+
+
+def _tables(diff: PlanDiff, room: int) -> Iterator[str]:
+    facts = [*map(_source, diff.sources)]
+    if diff.weights:
+        facts.append(["global weights", *_WORDS.was_is(*diff.weights)])
+    facts += [[f"output: {code(its.field)}", *_WORDS.output(its)] for its in diff.output]
+    if facts:
+        yield table(["", "before", "after"], facts, (), room)
+    if diff.tensors:
+        rules = [[_WORDS.rule(its), *_WORDS.was_is(its.old, its.new), *_amounts(its.amounts)] for its in diff.by_rule]
+        in_all = ["**in all**", "", "", *_amounts(diff.amounts)]
+        head = ["decided by", "before", "after", "tensors", "parameters", "bytes", "changes"]
+        yield table(head, [in_all, *rules], (3, 4, 5), room)
+        components = ([code(its.component), *_amounts(its.amounts)] for its in diff.by_component)
+        yield table(["component", *head[3:]], components, (1, 2, 3), room)
+    if diff.layers:
+        layers = (row for run in diff.layers for row in _layers(run))
+        yield table(["GPT layers", "", "before", "after"], layers, (), room)
+
+
+def _source(change: SourceChange) -> list[str]:
+    return [f"source {_WORDS.source(change)} {change.what}", *_WORDS.source_facts(change)]
+
+
+def _amounts(amounts: Amounts) -> list[str]:
+    return [*amount_cells(amounts.in_all), kinds_text(amounts)]
+
+
+def _layers(run: LayerRun) -> Iterator[list[str]]:
+    if not run.changes:
+        yield [layers_text(run), "", UNCHANGED, ""]
+    for part in run.changes:
+        yield [layers_text(run), _WORDS.names(part.parts) if part.parts else "", *_WORDS.was_is(part.old, part.new)]
+
+
+def _key_lists(comparisons: Iterable[Comparison], room: int) -> dict[str, str]:
+    """By the recipe's name every tensor that changes, folded. Of a new recipe these are all, which its plan shows."""
+    tensors = {
+        its.name: its.diff.tensors
+        for its in comparisons
+        if its.diff and its.diff.tensors and its.status is Status.CHANGED
+    }
+    found: dict[str, str] = {}
+    # What the short ones leave, the long ones have.
+    for name in sorted(tensors, key=lambda name: len(tensors[name])):
+        share = room // (len(tensors) - len(found))
+        found[name] = _keys(tensors[name], share)
+        room -= max(size_of(found[name]) - _FOLD, 0)
+    return found
+
+
+def _keys(tensors: Sequence[TensorChange], room: int) -> str:
+    """The list, of up to ``room`` beside the ``_FOLD`` that surrounds it."""
+    lines, count = _within(_by_change(tensors), room)
+    title = f"<details>\n<summary>{'The tensor' if len(tensors) == 1 else f'All {len(tensors)} tensors'} that "
+    title += f"{'changes' if len(tensors) == 1 else 'change'}</summary>\n\n"
+    rest = f"\n… and {counted(len(tensors) - count, 'tensor')} more, for which there is no room; {_IN_FULL}.\n"
+    return f"{title}{fenced(lines) if count else ''}{rest if count < len(tensors) else ''}\n</details>\n"
+
+
+def _by_change(tensors: Iterable[TensorChange]) -> dict[str, list[str]]:
+    """The keys under what changes of them, which many share."""
+    groups: dict[str, list[str]] = {}
+    for change in tensors:
+        line = inert_line(cut(_PLAIN.tensor(change), 500))
+        groups.setdefault(line, []).append(inert_line(cut(change.key, 500)))
+    return groups
+
+
+def _within(groups: dict[str, list[str]], room: int) -> tuple[list[str], int]:
+    """Lines that fit, and how many keys are in them."""
+    lines: list[str] = []
+    count = 0
+    for change, keys in groups.items():
+        room -= size_of(change) + 8
+        heading = True
+        for key in keys:
+            room -= size_of(key) + 4
+            if room < 0:
+                return lines, count
+            if heading:
+                lines.append(change)
+                heading = False
+            lines.append(f"  {key}")
+            count += 1
+    return lines, count

@@ -1,0 +1,86 @@
+"""The verbs of a review, for the command line: ``diff``."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from .changes import Review
+from .errors import ExitCode
+from .report.diff_github import diff_github
+from .report.diff_json import diff_json
+from .report.diff_markdown import diff_markdown
+from .report.diff_text import diff_text
+from .report.markdown import LEAST, MOST
+from .report.problems import problems_text
+from .report.step_summary import add_to_step_summary
+from .report.streams import say, show
+from .reviewing import compare
+
+
+class Format(str, Enum):
+    """How differences are shown."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    JSON = "json"
+    GITHUB = "github"
+
+
+def diff(
+    old: Annotated[
+        str,
+        typer.Argument(
+            metavar="OLD",
+            help="What was: a recipe, a folder of recipes, either in a git revision as in "
+            "[bold]main:recipes/a.yaml[/bold], or a revision such as [bold]main[/bold].",
+            show_default=False,
+        ),
+    ],
+    new: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NEW",
+            help="What is, of the same kinds. Left out: the work tree, as it differs from the revision OLD.",
+            show_default=False,
+        ),
+    ] = None,
+    format_: Annotated[
+        Format,
+        typer.Option("--format", help="For people, for a comment on a pull request, for machines, for a workflow."),
+    ] = Format.TEXT,
+    keys: Annotated[bool, typer.Option("--keys", help="With text, list every tensor that changes.")] = False,
+    exit_code: Annotated[
+        bool, typer.Option("--exit-code", help="Exit with 1 where plans differ, though that is no error.")
+    ] = False,
+) -> None:
+    """Compare what recipes do, not their text: sources, weights, output, and every tensor by rule and component.
+
+    The checkpoints need not be there. Text and format may differ where the plan is identical. A recipe that is not
+    valid is an error.
+    """
+    try:
+        review = compare(old, new)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="OLD") from error
+    show(_shown(review, format_, keys))
+    if review.problems:
+        say(problems_text(review.problems))
+        raise typer.Exit(ExitCode.NO)
+    if exit_code and any(comparison.status.differs for comparison in review.comparisons):
+        raise typer.Exit(ExitCode.NO)
+
+
+def _shown(review: Review, format_: Format, keys: bool) -> str:
+    match format_:
+        case Format.TEXT:
+            return diff_text(review, keys)
+        case Format.MARKDOWN:
+            return diff_markdown(review)
+        case Format.JSON:
+            return diff_json(review)
+        case Format.GITHUB:
+            add_to_step_summary(lambda room: diff_markdown(review, min(room, MOST)) if room >= LEAST else "")
+            return diff_github(review)
