@@ -5,7 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from xttsrecipe import checkpoints, load_recipe, make_plan
+from xttsrecipe import checkpoints
+from xttsrecipe.api import load_recipe, make_plan
+from xttsrecipe.codes import Code
+from xttsrecipe.lock import lock_path, write_lock
+from xttsrecipe.locking import new_lock
 from xttsrecipe.outcome import Validation
 from xttsrecipe.report.problems import problems_text
 from xttsrecipe.specs import Header
@@ -258,3 +262,32 @@ def test_a_vocabulary_that_is_there_is_read_though_its_checkpoint_is_not(tmp_pat
     assert problem.what == "the vocabulary of 'news' is not a tokenizers file: it has no model.vocab"
     (tmp_path / "news.json").unlink()
     assert only(path).extent == WITHOUT % "news, audiobook"
+
+
+# --- locks ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_lock_stands_for_its_recipe(tmp_path: Path) -> None:
+    recipe = write_recipe(tmp_path, TWO)
+    lock = tmp_path / "recipe.lock.yaml"
+    lock.write_text("lock: 1\n")
+    found = list(validate([recipe, lock, tmp_path]))
+    assert [result.file for result in found] == [recipe, recipe]
+    assert [problem.code for problem in found[0].problems] == [Code.MALFORMED_LOCK]
+    (gone,) = validate([tmp_path / "gone.lock.yaml"])
+    assert gone.file == tmp_path / "gone.yaml"
+    assert gone.problems[0].code is Code.UNREADABLE_RECIPE
+
+
+def test_a_lock_takes_the_place_of_checkpoints(voices: Path, tmp_path: Path) -> None:
+    text = f"checkpoints: {{news: {voices}/news.pth, audiobook: {voices}/audiobook.pth}}\noutput: {{path: out.pth}}\n"
+    recipe = write_recipe(tmp_path, text)
+    plan = make_plan(load_recipe(recipe))
+    write_lock(lock_path(recipe), new_lock(plan, None))
+    assert only(recipe).extent == "its checkpoints' headers too"
+    write_recipe(tmp_path, text.replace(str(voices), "gone"))
+    assert only(recipe).extent == "with what its lock says of news and audiobook, not here"
+    write_recipe(tmp_path, text.replace(str(voices), "gone") + "weights: {news: 0.9, audiobook: 0.1}\n")
+    assert only(recipe).extent.endswith("; recipe.lock.yaml is of another plan: xttsrecipe lock brings it up to date")
+    write_recipe(tmp_path, text.replace(str(voices), "gone") + 'overrides: {"dvae.*": from news}\n')
+    assert only(recipe).problems

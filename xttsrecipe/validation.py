@@ -16,7 +16,7 @@ from .outcome import Validation
 from .plan import make_plan
 from .plan_digest import plan_digest
 from .recipe import Recipe, Source
-from .recipe_files import recipe_files
+from .recipe_files import is_lock_name, locked_names, recipe_files
 from .rules import rule_problems
 from .sources import open_sources, vocabulary_of
 from .specs import Header
@@ -27,14 +27,14 @@ _Opener = Callable[[Sequence[Source], "Lock | None"], list[Header]]
 
 
 def validate(paths: Sequence[Path]) -> Iterator[Validation]:
-    """The outcome for every recipe in files and folders, in that order; folders by name."""
+    """The outcome for every recipe in files and folders, in that order; folders by name. A lock is its recipe."""
     # Recipes of a team share checkpoints: each header and each vocabulary is read once.
     open_checkpoint, read_once = functools.cache(checkpoints.open_checkpoint), functools.cache(read_vocabulary)
 
     def open_once(sources: Sequence[Source], lock: Lock | None) -> list[Header]:
         return open_sources(sources, open_checkpoint, read_once, lock)
 
-    for path in paths:
+    for path in dict.fromkeys(map(_recipe_of, paths)):
         if not os.path.isdir(path):  # noqa: PTH112 # Path.is_dir raises for what cannot be a name
             yield _validated(path, open_once)
             continue
@@ -49,6 +49,12 @@ def validate(paths: Sequence[Path]) -> Iterator[Validation]:
             yield Validation(path, (problem,), "")
         for found in recipes:
             yield _validated(found, open_once)
+
+
+def _recipe_of(path: Path) -> Path:
+    """The recipe beside a lock, as hooks hand over whatever was changed; anything else is what it is."""
+    recipes = [path.with_name(name) for name in locked_names(path.name)] if is_lock_name(path.name) else []
+    return next(filter(os.path.isfile, recipes), recipes[0] if recipes else path)
 
 
 def _validated(path: Path, open_once: _Opener) -> Validation:

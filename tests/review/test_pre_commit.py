@@ -94,14 +94,20 @@ def test_a_commit_with_a_good_recipe_passes(team: Repository, home: Path) -> Non
     assert team.git("rev-parse", "HEAD^") == before
 
 
-@pytest.mark.parametrize(
-    "name", ["recipes/warm.lock.yaml", "recipes/warm.lock.yml", "other/warm.yaml", "recipes/a.txt"]
-)
+@pytest.mark.parametrize("name", ["other/warm.yaml", "other/warm.lock.yaml", "recipes/a.txt"])
 def test_what_is_no_recipe_is_not_looked_at(name: str, team: Repository, home: Path) -> None:
     team.write(name, "neither: a\nrecipe: here\n")
     done = commit(team, home)
     assert done.returncode == 0, done.stderr
     assert "no files to check" in done.stderr
+
+
+def test_a_lock_is_looked_at_with_its_recipe(team: Repository, home: Path) -> None:
+    team.write("recipes/warm.yaml", RECIPE)
+    team.write("recipes/warm.lock.yaml", "neither: a\nlock: here\n")
+    done = commit(team, home)
+    assert done.returncode == 1
+    assert "recipes/warm.lock.yaml:2:7: lock: is not what xttsrecipe lock writes" in done.stderr
 
 
 def test_a_team_may_keep_recipes_elsewhere(team: Repository, project: Repository, home: Path) -> None:

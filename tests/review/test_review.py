@@ -45,19 +45,6 @@ def review(action: Mapping[str, Any], bin_folder: Path, tmp_path: Path) -> Revie
     return run
 
 
-@pytest.fixture
-def formats(command: Command) -> None:
-    if "--format" not in command("validate", "--help").stdout:
-        pytest.skip("validate has no --format yet")
-
-
-@pytest.fixture
-def differs(command: Command) -> None:
-    if command("diff", "--help").returncode:
-        pytest.skip("there is no diff yet")
-
-
-@pytest.mark.usefixtures("formats")
 def test_a_recipe_that_does_not_validate_is_annotated_where_it_stands(review: Review) -> None:
     job = review(RECIPE.replace("weights:", "wieghts:"), diff="false")
     assert job.failed
@@ -66,14 +53,12 @@ def test_a_recipe_that_does_not_validate_is_annotated_where_it_stands(review: Re
     assert "no field named 'wieghts'" in line
 
 
-@pytest.mark.usefixtures("formats")
 def test_a_recipe_that_validates_is_not_annotated(review: Review) -> None:
     job = review(RECIPE, "recipes/another one.yaml", diff="false")
     assert not job.failed, job.log
     assert "::error" not in job.log
 
 
-@pytest.mark.usefixtures("differs")
 def test_what_changes_in_the_model_becomes_the_comment(review: Review, action: Mapping[str, Any]) -> None:
     job = review(RECIPE.replace("0.6", "0.7").replace("0.4", "0.3"), validate="false")
     assert not job.failed, job.log
@@ -84,21 +69,18 @@ def test_what_changes_in_the_model_becomes_the_comment(review: Review, action: M
     assert outputs["comment"] in job.summary
 
 
-@pytest.mark.usefixtures("differs", "formats")
 def test_a_recipe_that_is_not_valid_is_in_the_comment_too(review: Review, action: Mapping[str, Any]) -> None:
     job = review(RECIPE.replace("weights:", "wieghts:"))
     assert job.failed
     assert "warm.yaml" in job.outputs(action)["comment"]
 
 
-@pytest.mark.usefixtures("differs")
 def test_a_comment_in_a_recipe_changes_nothing(review: Review, action: Mapping[str, Any]) -> None:
     job = review("# Why these numbers.\n" + RECIPE, validate="false")
     assert not job.failed, job.log
     assert job.outputs(action)["changed"] == "false"
 
 
-@pytest.mark.usefixtures("differs")
 def test_a_new_recipe_is_a_change(review: Review, action: Mapping[str, Any]) -> None:
     job = review(RECIPE.replace("warm", "cold"), "recipes/cold.yaml", validate="false")
     assert not job.failed, job.log
@@ -107,7 +89,6 @@ def test_a_new_recipe_is_a_change(review: Review, action: Mapping[str, Any]) -> 
     assert "cold.yaml" in outputs["comment"]
 
 
-@pytest.mark.usefixtures("differs")
 @pytest.mark.parametrize(
     "text", ["$(touch pwned)", "`touch pwned`", "end\\nEOF\\nchanged=false", "::set-output name=x::y"]
 )
