@@ -299,7 +299,7 @@ def picked(amounts: Amounts, kind: Kind | None) -> Amount:
     return amounts.of_kind.get(kind, Amount(0, 0, 0)) if kind else amounts.in_all
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(RULES, RULES, st.sampled_from([0.5, 0.6]))
 def test_parts_sum_to_the_whole_and_there_and_back_are_the_same(
     tmp_path_factory: pytest.TempPathFactory, old: dict[str, str], new: dict[str, str], weight: float

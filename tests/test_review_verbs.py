@@ -75,15 +75,15 @@ def test_two_files_outside_of_a_repository_are_compared_without_git(tmp_path: Pa
 
 
 def test_comments_on_recipes_of_many_repositories_fit(scratch: Scratch) -> None:
-    for number in range(50):
+    for number in range(16):
         scratch.put(f"many/{number}.yaml", TWO)
     scratch.commit()
-    for number in range(50):
+    for number in range(16):
         scratch.put(f"many/{number}.yaml", TWO.replace("0.6", "0.7").replace("0.4", "0.3"))
     shown = diff("HEAD", "--format", "markdown")
     assert shown.code == 0
     assert size_of(shown.out) <= MOST
-    assert "### `HEAD` → work tree: 50 recipes changed\n" in shown.out
+    assert "### `HEAD` → work tree: 16 recipes changed\n" in shown.out
 
 
 # --- exit status ----------------------------------------------------------------------------------------------------

@@ -107,6 +107,8 @@ def test_every_restriction_of_the_schema_is_one_that_can_be_told_of() -> None:
         "examples",
         "default",
         "$schema",
+        "$id",
+        "$comment",
         "definitions",
         "properties",
         "propertyNames",

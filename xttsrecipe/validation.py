@@ -34,7 +34,7 @@ def validate(paths: Sequence[Path]) -> Iterator[Validation]:
     def open_once(sources: Sequence[Source], lock: Lock | None) -> list[Header]:
         return open_sources(sources, open_checkpoint, read_once, lock)
 
-    for path in dict.fromkeys(map(_recipe_of, paths)):
+    for path in _recipes_of(paths):
         if not os.path.isdir(path):  # noqa: PTH112 # Path.is_dir raises for what cannot be a name
             yield _validated(path, open_once)
             continue
@@ -51,10 +51,13 @@ def validate(paths: Sequence[Path]) -> Iterator[Validation]:
             yield _validated(found, open_once)
 
 
-def _recipe_of(path: Path) -> Path:
-    """The recipe beside a lock, as hooks hand over whatever was changed; anything else is what it is."""
-    recipes = [path.with_name(name) for name in locked_names(path.name)] if is_lock_name(path.name) else []
-    return next(filter(os.path.isfile, recipes), recipes[0] if recipes else path)
+def _recipes_of(paths: Sequence[Path]) -> Iterator[Path]:
+    """The paths, with the recipes of locks in place of these, as hooks hand over whatever was changed; each once."""
+    for path in paths:
+        recipes = [path.with_name(name) for name in locked_names(path.name)] if is_lock_name(path.name) else [path]
+        recipe = next(filter(os.path.isfile, recipes), (*recipes, path)[0])
+        if recipe == path or recipe not in paths:
+            yield recipe
 
 
 def _validated(path: Path, open_once: _Opener) -> Validation:

@@ -1,4 +1,4 @@
-"""A team at work, with the real tools: one has the checkpoints, locks and merges; another reviews a change to the recipe
+"""A team at work, with the real tools: one has the checkpoints, locks and merges; another reviews a change of a recipe
 where they are not, from hook to proof.
 """
 
