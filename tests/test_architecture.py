@@ -33,7 +33,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("lanes", "comparison", "provenance", "remaking", "model_card", "review", "layer_runs", "output_changes"),
     ("execute", "locking", "source_changes"),
     ("api", "diff"),
-    ("validation", "starter", "arguments", "reviewing"),
+    ("validation", "starter", "verification", "arguments", "reviewing"),
     ("verb", "run_verb", "provenance_verbs", "review_verbs"),
     ("cli",),
     ("__main__",),

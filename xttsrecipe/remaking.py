@@ -118,7 +118,7 @@ def source_problems(making: Making, plan: Plan) -> Iterator[Problem]:
 
 def differences(making: Making, plan: Plan) -> Iterator[str]:
     """Where names, shapes, types and metadata of an output are not those that its recipe makes."""
-    found = stored_specs(making.header)
+    found = stored_tensors(making.header)
     expected = {step.name: step.spec for step in plan.steps}
     yield from (f"{name}: is missing" for name in expected if name not in found)
     yield from (f"{name}: is not made by the recipe" for name in found if name not in expected)
@@ -133,14 +133,14 @@ def differences(making: Making, plan: Plan) -> Iterator[str]:
         yield "config: is not the one that the recipe takes"
 
 
-def stored_specs(header: Header) -> dict[str, StoredTensor]:
+def stored_tensors(header: Header) -> dict[str, StoredTensor]:
     """All tensors of a checkpoint by the names that it has for them."""
     return {tensor.name: tensor for tensor in (*header.tensors.values(), *header.training_only.values())}
 
 
 def digest_of(header: Header) -> str:
     """The digest of a checkpoint's tensors (see ``tensor_digests``), read from the file. Raises CheckpointError."""
-    tensors = stored_specs(header)
+    tensors = stored_tensors(header)
     digests = {}
     buffer = memoryview(bytearray(_READ_BYTES))
     with SourceFile(header) as file:
