@@ -57,6 +57,11 @@ OUTSIDE: Mapping[str, set[str]] = {
 LATE_IMPORTS = {
     ("__main__", ".cli"): "reading all that it needs takes a moment in which Ctrl-C may come",
     ("api", ".execute"): "importing torch takes a second or two, and only a run needs it",
+    ("provenance", "importlib.metadata"): "a hundredth of a second, which only a run needs to take",
+    ("provenance_verbs", ".remaking"): "no other verb needs it, nor its memory",
+    ("provenance_verbs", ".verification"): "the same",
+    ("review_verbs", ".reviewing"): "the same",
+    ("review_verbs", ".report.diff_formats"): "the same",
     ("report.progress", "rich.console"): "importing rich takes as long as reading a recipe; only terminals need it",
     ("report.progress", "rich.progress"): "the same",
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-import importlib.metadata
 from collections.abc import Mapping
 
 from .checkpoints import open_checkpoint
@@ -44,7 +43,9 @@ def known_digests(plan: Plan, lock: Lock | None) -> dict[str, str]:
 
 
 def _torch_version() -> str:
-    # Without importing it, which takes a second.
+    import importlib.metadata
+
+    # Without importing torch itself, which takes a second.
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         return importlib.metadata.version("torch")
     return ""

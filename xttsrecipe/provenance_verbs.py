@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from . import api, remaking, verification
+from . import api
 from .arguments import settings_of
 from .lock import lock_path, write_lock
 from .locking import lock_of, new_lock
@@ -42,6 +42,8 @@ def show_recipe(
     checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT", help="An output of xttsrecipe.")],
 ) -> None:
     """Print the recipe that an output was made from, ready to run again."""
+    from . import remaking
+
     show(remaking.recipe_text(remaking.making_of(checkpoint)))
 
 
@@ -73,6 +75,8 @@ def verify(
 
     Writes nothing. Where the sources are not at hand, the lock's digest of the output is compared instead.
     """
+    from . import remaking, verification
+
     making = remaking.making_of(checkpoint)
     version, name = (printable(str(making.data.get(field))) for field in ("version", "recipe_name"))
     show(f"{relative(checkpoint)}: says that it was made by xttsrecipe {version} from {name}\n")

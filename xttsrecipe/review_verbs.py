@@ -7,17 +7,9 @@ from typing import Annotated
 
 import typer
 
-from .changes import Review
 from .errors import ExitCode
-from .report.diff_github import diff_github
-from .report.diff_json import diff_json
-from .report.diff_markdown import diff_markdown
-from .report.diff_text import diff_text
-from .report.markdown import LEAST, MOST
 from .report.problems import problems_text
-from .report.step_summary import add_to_step_summary
 from .report.streams import say, show
-from .reviewing import compare
 
 
 class Format(str, Enum):
@@ -61,26 +53,16 @@ def diff(
     The checkpoints need not be there. Text and format may differ where the plan is identical. A recipe that is not
     valid is an error.
     """
+    from .report.diff_formats import shown
+    from .reviewing import compare
+
     try:
         review = compare(old, new)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="OLD") from error
-    show(_shown(review, format_, keys))
+    show(shown(review, format_.value, keys))
     if review.problems:
         say(problems_text(review.problems))
         raise typer.Exit(ExitCode.NO)
     if exit_code and any(comparison.status.differs for comparison in review.comparisons):
         raise typer.Exit(ExitCode.NO)
-
-
-def _shown(review: Review, format_: Format, keys: bool) -> str:
-    match format_:
-        case Format.TEXT:
-            return diff_text(review, keys)
-        case Format.MARKDOWN:
-            return diff_markdown(review)
-        case Format.JSON:
-            return diff_json(review)
-        case Format.GITHUB:
-            add_to_step_summary(lambda room: diff_markdown(review, min(room, MOST)) if room >= LEAST else "")
-            return diff_github(review)
