@@ -30,8 +30,18 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("caveats", "sources"),
     ("plan", "summary", "outcome", "changes"),
     ("preflight", "gather", "nonfinite", "source_files", "writers", "report", "plan_digest"),
-    ("lanes", "comparison", "provenance", "remaking", "model_card", "review", "layer_runs", "output_changes"),
-    ("execute", "locking", "source_changes"),
+    (
+        "lanes",
+        "comparison",
+        "provenance",
+        "locking",
+        "remaking",
+        "model_card",
+        "review",
+        "layer_runs",
+        "output_changes",
+    ),
+    ("execute", "guard", "source_changes"),
     ("api", "diff"),
     ("validation", "starter", "verification", "arguments", "reviewing"),
     ("verb", "run_verb", "provenance_verbs", "review_verbs"),
@@ -50,7 +60,7 @@ OUTSIDE: Mapping[str, set[str]] = {
     "isal": {"writers.torch_zip"},
     "torch": {"execute", "gather", "lanes", "nonfinite", "torch_dtypes", "writers.torch_zip"},
     "typer": {"arguments", "cli", "provenance_verbs", "review_verbs", "run_verb", "verb"},
-    "yaml": {"document", "lock", "remaking", "yaml_syntax"},
+    "yaml": {"document", "yaml_syntax"},
 }
 
 # Imports within functions: (module, what) and why.

@@ -34,7 +34,7 @@ def test_a_plan_is_sealed_with_all_that_is_known(tmp_path: Path) -> None:
 
 
 def test_what_is_not_there_or_forged_is_not_up_to_date(tmp_path: Path) -> None:
-    plan = make_plan(load_recipe(samples.pair(tmp_path)))
+    plan = sealed(make_plan(load_recipe(samples.pair(tmp_path))), None)
     assert not is_up_to_date(plan, None)
     run(plan)
     assert is_up_to_date(plan, None)

@@ -15,6 +15,7 @@ from xttsrecipe.lock import read_lock
 from xttsrecipe.metadata import PROVENANCE
 
 from .merging import loaded
+from .voices import voice
 
 
 @pytest.fixture
@@ -89,6 +90,28 @@ def test_a_missing_tensor_and_one_too_many_are_named(made: Path) -> None:
     assert "gpt.extra: is not made by the recipe" in done.err
 
 
+def test_files_beside_the_model_are_looked_at(tmp_path: Path) -> None:
+    voice(tmp_path / "news")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("checkpoints: {news: news}\noutput: {path: merged/}\n")
+    assert invoke("run", recipe).code == 0
+    assert invoke("verify", tmp_path / "merged").code == 0
+    (tmp_path / "merged/vocab.json").write_text("{}")
+    (tmp_path / "merged/dvae.pth").unlink()
+    done = invoke("verify", tmp_path / "merged")
+    assert done.code == 1
+    assert "vocab.json: is not as it was written with the model" in done.err
+    assert "dvae.pth: is missing" in done.err
+
+
+def test_it_is_found_from_within_its_folder(made: Path) -> None:
+    folder = made.parent / "merged"
+    folder.mkdir()
+    shutil.move(made, folder / "merged.pth")
+    done = xttsrecipe("verify", "merged.pth", cwd=folder)
+    assert (done.code, "verified" in done.out) == (0, True)
+
+
 def test_another_source_is_named(made: Path) -> None:
     save(made.with_name("news.pth"), samples.small_state(5), config=samples.config("news"), step=100, epoch=2)
     done = invoke("verify", made)
@@ -146,6 +169,13 @@ def test_the_recipe_comes_back_with_what_was_set(made: Path) -> None:
     again.write_text(shown)
     assert "up to date" in invoke("run", again).out
     assert invoke("verify", made).code == 0
+
+
+def test_what_is_shown_means_the_same_again(made: Path) -> None:
+    assert invoke("run", "--set", "description='1e3'", "--set", "name='null'", made.with_name("recipe.yaml")).code == 0
+    again = made.with_name("again.yaml")
+    again.write_text(invoke("show", made).out)
+    assert invoke("validate", again).code == 0
 
 
 def test_a_lock_of_several_recipes(tmp_path: Path) -> None:

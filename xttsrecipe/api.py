@@ -16,6 +16,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -23,8 +24,8 @@ from pathlib import Path
 from . import checkpoints, plan, preflight, recipe
 from .codes import Code
 from .errors import CheckpointError, Problem, XttsRecipeError
+from .guard import Guard
 from .lock import Lock
-from .locking import Guard
 from .model_card import with_card
 from .options import RunOptions
 from .plan import Plan
@@ -98,12 +99,13 @@ def run(
     names, and it is given the output's digest; ``locked`` refuses to run without one, ``update_lock`` makes it anew.
     Raises XttsRecipeError; the old output then stays as it was.
     """
-    guard = Guard(what if isinstance(what, Plan) else make_plan(what), locked, update_lock)
-    made = preflight.check(guard.plan, force)
+    made = preflight.check(what if isinstance(what, Plan) else make_plan(what), force)
+    guard = Guard(made, locked, update_lock)
     with guard:
-        summary = execute_plan(made, on_bytes, guard.options(options), guard.confirm)
-    for _ in guard.record(summary):
-        pass
+        summary = execute_plan(guard.plan, on_bytes, guard.options(options), guard.confirm)
+    remark = guard.record(summary)
+    if isinstance(remark, Problem):
+        warnings.warn(str(remark), stacklevel=2)
     return summary
 
 

@@ -87,11 +87,6 @@ def document_of(raw: bytes, file: str) -> Document:
     return parse_document(text_of(raw, file), file)
 
 
-def read_text(path: Path, most: int = MAX_BYTES, what: str = "a recipe") -> str:
-    """The text of a file of up to ``most`` bytes. Raises RecipeError where it cannot be ``what``."""
-    return text_of(read_bytes(path, most, what), str(path), most, what)
-
-
 def read_bytes(path: Path, most: int = MAX_BYTES, what: str = "a recipe") -> bytes:
     """What a file holds, of a longer one a byte more than ``most``. Raises RecipeError."""
     file = str(path)

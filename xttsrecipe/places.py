@@ -50,7 +50,7 @@ class Folder:
 
     def _content(self, name: str) -> bytes | RecipeError:
         try:
-            return read_bytes(self.path(name), _most(name))
+            return read_bytes(self.path(name), _most(name), "a lock" if is_lock_name(name) else "a recipe")
         except RecipeError as error:
             return error
 

@@ -6,14 +6,17 @@ import contextlib
 import dataclasses
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 from .checkpoints import open_checkpoint
 from .checkpoints.content_digest import content_digest
+from .digest_cache import recalled
 from .errors import CheckpointError
 from .lock import Lock
 from .metadata import PROVENANCE, recorded_sources
 from .plan import Plan
 from .plan_digest import plan_digest
+from .specs import Header
 
 
 def sealed(plan: Plan, lock: Lock | None) -> Plan:
@@ -52,27 +55,35 @@ def _torch_version() -> str:
 
 
 def is_up_to_date(plan: Plan, lock: Lock | None) -> bool:
-    """Whether the output is there, was made by this version from this plan, of sources with the digests that are known
-    now, and all of them are older than it: a header does not always tell that the data behind it was changed.
+    """Whether the output is there, made by this version from this plan (sealed) of the sources as they are, with the
+    files beside it as they would be written.
     """
     try:
         header = open_checkpoint(plan.model_path)
         beside = {companion.name: content_digest(plan.path_of(companion)) for companion in plan.companions}
     except (CheckpointError, OSError):
         return False
-    made = header.entries.get(PROVENANCE)
-    wanted = sealed(plan, lock).metadata.entries[PROVENANCE]
+    made, wanted = header.entries.get(PROVENANCE), plan.metadata.entries[PROVENANCE]
     if not isinstance(made, Mapping) or any(made.get(name) != wanted.get(name) for name in _DECIDING):
         return False
-    if beside != made.get("files", {}):
+    files = {companion.name: companion.digest for companion in plan.companions}
+    if not beside == files == made.get("files", {}):
         return False
     recorded, digests = recorded_sources(made), known_digests(plan, lock)
-    if recorded.keys() != set(plan.recipe.source_names):
-        return False
-    return all(
-        digests.get(name) in (None, recorded[name].get("sha256")) and source.stamp.mtime_ns < header.stamp.mtime_ns
-        for name, source in zip(plan.recipe.source_names, plan.headers, strict=True)
+    sources = dict(zip(plan.recipe.source_names, plan.headers, strict=True))
+    return recorded.keys() == sources.keys() and all(
+        digests.get(name) in (None, recorded[name].get("sha256")) and _is_unchanged(source, recorded[name], header)
+        for name, source in sources.items()
     )
+
+
+def _is_unchanged(source: Header, recorded: Mapping[str, Any], output: Header) -> bool:
+    """Whether a source has the data that the output was made from, its header being the same. That of torch's files has
+    checksums of the data; of another the sha256 must be known.
+    """
+    if source.format == "torch zip":
+        return source.stamp.mtime_ns < output.stamp.mtime_ns
+    return recorded.get("sha256") is not None and recalled(source.path, source.stamp) == recorded["sha256"]
 
 
 # What must be the same for an output to be what a run would make.

@@ -9,13 +9,16 @@ import typer
 
 from . import api
 from .arguments import settings_of
-from .lock import lock_path, write_lock
+from .errors import RecipeError
+from .lock import Lock, lock_path, write_lock
 from .locking import lock_of, new_lock
 from .options import RunOptions, default_threads
+from .recipe import Recipe
 from .report.layout import counted, printable
 from .report.problems import relative
 from .report.progress import progress
 from .report.streams import say_note, show
+from .sources import is_here
 
 
 def lock(
@@ -28,7 +31,7 @@ def lock(
     """
     for recipe in recipes:
         loaded = api.load_recipe(recipe)
-        old = lock_of(loaded)
+        old = _old_lock(loaded)
         plan = api.make_plan(loaded, old)
         path = lock_path(recipe)
         changed = write_lock(path, new_lock(plan, old))
@@ -36,6 +39,16 @@ def lock(
         rest = f"; as locked before, not here: {', '.join(kept)}" if kept else ""
         outcome = "written" if changed else "up to date"
         show(f"{relative(path)}: {outcome}, {counted(len(plan.headers), 'source')}{rest}\n")
+
+
+def _old_lock(recipe: Recipe) -> Lock | None:
+    """The lock as it is; one that cannot be read is made anew where all sources are here."""
+    try:
+        return lock_of(recipe)
+    except RecipeError:
+        if not all(map(is_here, recipe.sources)):
+            raise
+        return None
 
 
 def show_recipe(

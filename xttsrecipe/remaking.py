@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from . import checkpoints
+from .checkpoints.content_digest import content_digest
 from .codes import Code
 from .document import parse_document
 from .errors import CheckpointError, Location, Problem, RecipeError
@@ -24,9 +23,10 @@ from .recipe import parse_recipe
 from .report.layout import printable
 from .settings import Setting, apply_setting, parse_setting
 from .source_files import SourceFile
-from .sources import open_sources
+from .sources import is_here, open_sources
 from .specs import Header, StoredTensor
 from .tensor_digests import tensors_digest
+from .yaml_syntax import dump
 
 _READ_BYTES = 1 << 20
 
@@ -61,17 +61,18 @@ def recipe_text(making: Making) -> str:
     if not making.settings:
         return making.recipe
     document = parse_document(making.recipe, str(making.header.path))
-    for setting in _settings(making.settings):
+    for setting in _settings(making):
         document = apply_setting(document, setting)
     changes = "".join(f"# changed by --set {printable(text)}\n" for text in making.settings)
-    return changes + yaml.safe_dump(document.data, sort_keys=False, allow_unicode=True)
+    return changes + dump(document.data)
 
 
-def _settings(texts: Sequence[str]) -> list[Setting]:
+def _settings(making: Making) -> list[Setting]:
     try:
-        return [parse_setting(text) for text in texts]
+        return [parse_setting(text) for text in making.settings]
     except ValueError as error:
-        raise RecipeError(Problem(Code.NO_PROVENANCE, f"holds a setting that is none: {error}")) from error
+        what = f"holds a setting that is none: {error}"
+        raise RecipeError(Problem(Code.NO_PROVENANCE, what, Location(str(making.header.path)))) from error
 
 
 def folders(header: Header, recipe: Path | None) -> list[Path]:
@@ -80,7 +81,8 @@ def folders(header: Header, recipe: Path | None) -> list[Path]:
     """
     if recipe:
         return [recipe if recipe.is_dir() else recipe.parent]
-    here = [Path(), header.place.parent, header.place.parent.parent]
+    place = Path(os.path.abspath(header.place))  # noqa: PTH100 # links are not followed
+    here = [Path(), place.parent, place.parent.parent]
     return [found for folder in here for found in (folder, folder / "recipes") if found.is_dir()]
 
 
@@ -92,8 +94,8 @@ def planned_again(making: Making, recipe: Path | None, settings: Sequence[Settin
     document = parse_document(making.recipe, str(making.header.path))
     absent: list[Path] = []
     for folder in folders(making.header, recipe):
-        made = parse_recipe(document, folder / "recipe.yaml", [*_settings(making.settings), *settings])
-        missing = [source.path for source in made.sources if not os.path.lexists(source.path)]
+        made = parse_recipe(document, folder / "recipe.yaml", [*_settings(making), *settings])
+        missing = [source.path for source in made.sources if not is_here(source)]
         if not missing:
             return make_plan(made, open_sources(made.sources))
         absent = absent or missing
@@ -129,8 +131,22 @@ def differences(making: Making, plan: Plan) -> Iterator[str]:
     for name in TRAINING:
         if said.get(name) != made.get(name):
             yield f"{name}: is {said.get(name)!r}, the recipe makes {made.get(name)!r}"
+    yield from _differing_files(making)
     if making.header.own_config is None and making.header.entries.get("config") != plan.metadata.entries.get("config"):
         yield "config: is not the one that the recipe takes"
+
+
+def _differing_files(making: Making) -> Iterator[str]:
+    """The files beside a model that are not as they were written with it; one beside a file may have stayed behind."""
+    files = making.data.get("files")
+    for name, digest in sorted(files.items()) if isinstance(files, dict) else ():
+        path = making.header.path.with_name(Path(str(name)).name)
+        try:
+            if content_digest(path) != digest:
+                yield f"{name}: is not as it was written with the model"
+        except OSError:
+            if making.header.directory:
+                yield f"{name}: is missing"
 
 
 def stored_tensors(header: Header) -> dict[str, StoredTensor]:

@@ -9,7 +9,7 @@ import typer
 from . import api, interrupts, preflight
 from .arguments import OutputPath, RecipeFile, Settings, loaded_recipe
 from .errors import Problem
-from .locking import Guard
+from .guard import Guard
 from .options import RunOptions, default_threads
 from .report.layout import printable
 from .report.problems import place_text, problem_text
@@ -66,10 +66,10 @@ def run(
         say_note(note)
     for warning in plan.warnings:
         say(f"warning: {printable(warning)}\n")
+    plan = preflight.check(plan, force, say_note)
     guard = Guard(plan, locked, update_lock)
     for note in guard.notes:
         say_note(note)
-    plan = preflight.check(guard.plan, force, say_note)
     if not force and guard.is_up_to_date:
         target = plan.recipe.output
         show(f"{place_text(target.path, target.is_directory)}: up to date\n")
@@ -80,8 +80,11 @@ def run(
         api.import_torch()
         interrupts.raise_once()
         with progress(plan.nbytes) as on_bytes:
-            summary = api.execute_plan(plan, on_bytes, options, guard.confirm)
+            summary = api.execute_plan(guard.plan, on_bytes, options, guard.confirm)
     say(nonfinite_text(summary))
     show(summary_text(plan, summary))
-    for remark in guard.record(summary):
-        say(f"warning: {problem_text(remark)}") if isinstance(remark, Problem) else say_note(remark)
+    remark = guard.record(summary)
+    if isinstance(remark, Problem):
+        say(f"warning: {problem_text(remark)}")
+    elif remark:
+        say_note(remark)

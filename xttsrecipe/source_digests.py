@@ -10,7 +10,7 @@ from pathlib import Path
 from .checkpoints.unchanged import check_unchanged
 from .codes import Code
 from .digest_cache import recalled, remember
-from .errors import CheckpointError, Location, Problem
+from .errors import CheckpointError, Location, Problem, XttsRecipeError
 from .specs import FileStamp, Header
 
 _READ_BYTES = 1 << 20
@@ -18,32 +18,35 @@ _MOST_THREADS = 4
 
 
 class SourceDigests:
-    """Begins to read the files of these headers at once, those that are not known from an earlier time.
-
-    To be used as a context manager: at its end the threads are, too.
+    """Reads the files of these headers, those that are not known from an earlier time, while a block lasts that it is
+    the context manager of.
     """
 
     def __init__(self, headers: Iterable[Header]) -> None:
-        files = {header.path: header.stamp for header in headers}
+        self._files = {header.path: header.stamp for header in headers}
         self._stopped = False
         self._known: dict[Path, str] = {}
         self._pending: dict[Path, Future[str]] = {}
-        self._threads: ThreadPoolExecutor | None = None
-        for path, stamp in files.items():
+        self._threads = ThreadPoolExecutor(_MOST_THREADS, "digest")
+
+    def __enter__(self) -> SourceDigests:
+        """Begin to read. Raises XttsRecipeError where the system gives no threads."""
+        for path, stamp in self._files.items():
             digest = recalled(path, stamp)
             if digest:
                 self._known[path] = digest
                 continue
-            self._threads = self._threads or ThreadPoolExecutor(_MOST_THREADS, "digest")
-            self._pending[path] = self._threads.submit(self._read, path, stamp)
-
-    def __enter__(self) -> SourceDigests:
+            try:
+                self._pending[path] = self._threads.submit(self._read, path, stamp)
+            except RuntimeError as error:
+                self.__exit__()
+                what, hint = f"the system gives no more threads: {error}", "run again where fewer programs are at work"
+                raise XttsRecipeError(Problem(Code.NO_MORE_THREADS, what, hint=hint)) from error
         return self
 
     def __exit__(self, *_: object) -> None:
         self._stopped = True
-        if self._threads:
-            self._threads.shutdown(cancel_futures=True)
+        self._threads.shutdown(cancel_futures=True)
 
     def of(self, header: Header) -> str:
         """The sha256, hex, of a file; waits for it. Raises CheckpointError where it cannot be read or changed."""

@@ -9,12 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from . import checkpoints, vocabulary
+from .codes import Code
 from .errors import CheckpointError, Problem
 from .lock import Lock
+from .lock.vocabulary import vocabulary_digest
 from .recipe import Source
 from .specs import Header, Vocabulary
-from .xtts import VOCABULARY_FILE
+from .xtts import MODEL_FILES, VOCABULARY_FILE
 
+_LFS_POINTER = b"version https://git-lfs"
 _RELATIVE = "paths in a recipe are relative to the recipe's folder; --set {}=PATH names another place"
 
 
@@ -26,12 +29,13 @@ def open_sources(
 ) -> list[Header]:
     """The headers of sources, in their order; from the lock, where one is given, of those that are not here.
 
-    Raises CheckpointError for all that cannot be read, together.
+    Raises CheckpointError for all that cannot be read, together, and for a vocabulary that was changed since it was
+    locked where those of others are known from the lock only.
     """
     headers: list[Header] = []
     problems: list[Problem] = []
     for source in sources:
-        locked = lock.header_of(source) if lock and not os.path.lexists(source.path) else None
+        locked = lock.header_of(source) if lock and not is_here(source) else None
         if locked:
             headers.append(locked)
             continue
@@ -44,7 +48,43 @@ def open_sources(
             problems += error.problems
     if problems:
         raise CheckpointError(problems)
+    if lock and any(header.vocabulary.locked for header in headers if header.vocabulary):
+        return [_comparable(source, header, lock) for source, header in zip(sources, headers, strict=True)]
     return headers
+
+
+def is_here(source: Source) -> bool:
+    """Whether there is a checkpoint where the recipe says: neither nothing, nor a link to nothing, nor what Git LFS
+    leaves in place of a file.
+    """
+    model = source.path / MODEL_FILES[0] if os.path.isdir(source.path) else source.path  # noqa: PTH112 # never raises
+    try:
+        with model.open("rb") as file:
+            return file.read(len(_LFS_POINTER)) != _LFS_POINTER
+    except (OSError, ValueError):
+        return os.path.exists(source.path)  # noqa: PTH110
+
+
+def _comparable(source: Source, header: Header, lock: Lock) -> Header:
+    """A header whose vocabulary can be compared with those that are known from the lock only."""
+    vocabulary, known = header.vocabulary, lock.header_of(source)
+    if vocabulary is None or vocabulary.locked:
+        return header
+    if (
+        known is None
+        or known.vocabulary is None
+        or vocabulary_digest(known.vocabulary) != vocabulary_digest(vocabulary)
+    ):
+        raise CheckpointError(
+            Problem(
+                Code.CANNOT_BE_LOCKED,
+                f"the vocabulary of {source.name} is not the one that was locked, and others are known from it only",
+                source.where,
+                found=str(vocabulary.path),
+                hint="compare and lock them where all sources are",
+            )
+        )
+    return replace(header, vocabulary=replace(known.vocabulary, path=vocabulary.path))
 
 
 def vocabulary_of(

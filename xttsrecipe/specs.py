@@ -192,6 +192,7 @@ class Vocabulary:
 
     ``tokens``: token to id as the XTTS client gives it, in order of ids, which may have holes. ``merges``: the pairs
     that are joined, in rank order, each once. ``data``: the JSON as it stands; ``text``: the file as it stands.
+    ``locked``: what a lock says of it, where that is all that is known: then tokens have stand-ins.
     """
 
     path: Path
@@ -199,6 +200,7 @@ class Vocabulary:
     merges: tuple[tuple[str, str], ...]
     data: Mapping[str, Any]
     text: bytes
+    locked: Mapping[str, Any] | None = None
 
     @property
     def rows(self) -> int:

@@ -11,14 +11,14 @@ from . import api, checkpoints
 from .codes import Code
 from .errors import Location, Problem, RecipeError, XttsRecipeError, listed
 from .lock import Lock
-from .locking import lock_of
+from .locking import changed_sources, lock_of
 from .outcome import Validation
 from .plan import make_plan
 from .plan_digest import plan_digest
 from .recipe import Recipe, Source
 from .recipe_files import is_lock_name, locked_names, recipe_files
 from .rules import rule_problems
-from .sources import open_sources, vocabulary_of
+from .sources import is_here, open_sources, vocabulary_of
 from .specs import Header
 from .vocabulary import read_vocabulary
 from .xtts import known_tensors
@@ -68,7 +68,7 @@ def _validated(path: Path, open_once: _Opener) -> Validation:
 
 
 def _is_known(source: Source, lock: Lock | None) -> bool:
-    return os.path.exists(source.path) or (lock is not None and source.name in lock.sources)  # noqa: PTH110 # never raises
+    return is_here(source) or (lock is not None and source.name in lock.sources)
 
 
 def _checked(path: Path, recipe: Recipe, open_once: _Opener) -> Validation:
@@ -83,7 +83,10 @@ def _checked(path: Path, recipe: Recipe, open_once: _Opener) -> Validation:
         plan = make_plan(recipe, headers)
         locked = [source.name for source, header in zip(recipe.sources, headers, strict=True) if header.from_lock]
         extent = f"with what its lock says of {listed(locked)}, not here" if locked else "its checkpoints' headers too"
-        if lock and lock.plan != plan_digest(plan):
+        changed = changed_sources(plan, lock) if lock else []
+        if lock and changed:
+            extent += f"; not the file that was locked in {lock.file.name}: {listed(changed)}"
+        elif lock and lock.plan != plan_digest(plan):
             extent += f"; {lock.file.name} is of another plan: xttsrecipe lock brings it up to date"
         return Validation(path, (), extent, plan.warnings, plan.notes)
     keys = dict.fromkeys(known_tensors())

@@ -58,6 +58,29 @@ def scalar(node: yaml.ScalarNode) -> Any:
     return text
 
 
+class _Dumper(yaml.SafeDumper):
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _quoted(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    plain = _WORD.fullmatch(text) and text.lower() not in _SPECIAL_WORDS
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if plain else '"')
+
+
+_WORD = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*( [A-Za-z0-9_.-]+)*")
+_SPECIAL_WORDS = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
+_Dumper.add_representer(str, _quoted)
+
+
+def dump(data: Any) -> str:
+    """Plain data as YAML, in its order: all text is quoted that is not plainly a word, so that readers of YAML 1.1 and
+    1.2 take it for the same.
+    """
+    text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=4096)
+    return text
+
+
 def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[yaml.Mark | None, Code, str, str | None]:
     """Where it is, which kind, what is wrong, and what to do, for what happens to people who write recipes."""
     problem, context = error.problem or "", error.context or ""

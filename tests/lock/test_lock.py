@@ -216,6 +216,53 @@ def test_whatever_stands_where_in_a_lock_is_read_or_refused(value: object, good:
             parse_lock(json.dumps(changed), Path("x.lock.yaml"))
 
 
+@pytest.mark.parametrize("name", ["a/b", "", "..", "\x1b[31m", "²"])
+def test_any_name_of_a_source_is_read_or_refused(name: str, good: str) -> None:
+    data = yaml.safe_load(good)
+    data["sources"] = {name: data["sources"]["audiobook"]}
+    with contextlib.suppress(RecipeError):
+        parse_lock(json.dumps(data), Path("x.lock.yaml"))
+
+
+def bomb(good: str, **fields: object) -> str:
+    data = yaml.safe_load(good)
+    data["sources"]["audiobook"].update(fields)
+    return json.dumps(data)
+
+
+BOMBS: dict[str, dict[str, object]] = {
+    "ranges": {"tensors": {"like": "nothing", "other": {f"k{n}.{{0..19999}}": "1 float32" for n in range(500)}}},
+    "missing": {"tensors": {"like": "nothing", "missing": [f"k{n}.{{0..19999}}" for n in range(500)]}},
+    "strides": {"tensors": {"like": "nothing", "strides": {f"k{n}.{{0..19999}}": "1" for n in range(500)}}},
+    "ids": {
+        "vocabulary": {
+            "sha256": "0" * 64, "size": 1, "merges_sha256": "0" * 64, "settings_sha256": "0" * 64, "tokens": {},
+            "ids": ", ".join(["0-999999"] * 1000),
+        }
+    },
+    "digits": {
+        "vocabulary": {
+            "sha256": "0" * 64, "size": 1, "merges_sha256": "0" * 64, "settings_sha256": "0" * 64, "tokens": {},
+            "ids": "²-³",
+        }
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_lock_that_stands_for_too_much_is_refused(name: str, good: str) -> None:
+    with pytest.raises(RecipeError):
+        parse_lock(bomb(good, **BOMBS[name]), Path("x.lock.yaml"))
+
+
+def test_many_sources_that_are_like_one_large_are_refused(good: str) -> None:
+    data = yaml.safe_load(good)
+    large = {**data["sources"]["audiobook"], "tensors": {"like": "nothing", "other": {"k.{0..19999}": "1 float32"}}}
+    others = {f"b{n}": {**large, "tensors": {"like": "a"}} for n in range(200)}
+    with pytest.raises(RecipeError, match=r"sources\.b\d+: is not what xttsrecipe lock writes"):
+        parse_lock(json.dumps({**data, "sources": {"a": large, **others}}), Path("x.lock.yaml"))
+
+
 def test_a_lock_of_another_version_is_told_apart() -> None:
     with pytest.raises(RecipeError, match="is a lock of version 2, and this xttsrecipe knows version 1"):
         parse_lock("lock: 2\n", Path("x.lock.yaml"))

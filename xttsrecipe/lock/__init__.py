@@ -15,14 +15,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ..codes import Code
 from ..document import parse_document, read_bytes, text_of
 from ..errors import Location, OutputError, Problem, RecipeError
 from ..recipe import Recipe, Source
 from ..recipe_files import MAX_LOCK_BYTES, lock_name
 from ..specs import Header
+from ..yaml_syntax import dump
 from .header import header_data, read_header
 from .node import Node
 from .vocabulary import read_vocabulary, vocabularies_data
@@ -30,6 +29,8 @@ from .vocabulary import read_vocabulary, vocabularies_data
 _VERSION = 1
 _WHAT = "a lock"
 _MAX_NODES = 200_000
+# In all sources together: of tensors, of tokens, and of bytes in vocabularies.
+_MAX_TENSORS, _MAX_TOKENS, _MAX_TEXT = 200_000, 1_000_000, 64 << 20
 _HEAD = "# Made by 'xttsrecipe lock', for review and for proof; not to be edited. Keep it beside its recipe.\n"
 
 
@@ -97,16 +98,26 @@ def parse_lock(text: str, path: Path) -> Lock:
         )
     sources: dict[str, LockedSource] = {}
     headers: dict[str, Header] = {}
+    place = path.with_name("checkpoint")
     for name, node in root["sources"].items():
-        header = read_header(node, path.with_name(name), node["size"].count(), headers)
+        header = read_header(node, place, node["size"].count(), headers)
         if "vocabulary" in node:
             header = replace(header, vocabulary=read_vocabulary(node["vocabulary"], path.with_name("vocab.json")))
         headers[name] = header
         sources[name] = LockedSource(node["sha256"].sha256(), header)
+        _check_sizes(node, headers)
     output = root["output"]["tensors_sha256"].sha256() if "output" in root else None
     said = {name: value for name, value in document.data.items() if name != "output"}
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
     return Lock(path, sources, root["plan_sha256"].sha256(), output, digest)
+
+
+def _check_sizes(node: Node, headers: Mapping[str, Header]) -> None:
+    vocabularies = [header.vocabulary for header in headers.values() if header.vocabulary]
+    tensors = sum(len(header.tensors) + len(header.training_only) for header in headers.values())
+    tokens = sum(len(vocabulary.tokens) for vocabulary in vocabularies)
+    if tensors > _MAX_TENSORS or tokens > _MAX_TOKENS or sum(len(its.text) for its in vocabularies) > _MAX_TEXT:
+        node.fail("far fewer tensors and tokens in all sources together")
 
 
 def lock_text(
@@ -138,26 +149,7 @@ def lock_text(
     whole: dict[str, Any] = {"lock": _VERSION, "plan_sha256": plan}
     if output:
         whole["output"] = {"tensors_sha256": output}
-    return _HEAD + yaml.dump(
-        {**whole, "sources": sources}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=4096
-    )
-
-
-class _Dumper(yaml.SafeDumper):
-    """Quotes all text that is not plainly a word: readers of YAML 1.1 and 1.2 must take it for the same."""
-
-    def ignore_aliases(self, data: Any) -> bool:
-        return True
-
-
-def _represent_text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
-    plain = text.replace("_", "").replace(".", "").replace(" ", "").replace("-", "").isalnum() and text[0].isalpha()
-    words = ("y", "n", "yes", "no", "on", "off", "true", "false", "null")
-    style = None if plain and text.isascii() and text.lower() not in words else '"'
-    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
-
-
-_Dumper.add_representer(str, _represent_text)
+    return _HEAD + dump({**whole, "sources": sources})
 
 
 def write_lock(path: Path, text: str) -> bool:

@@ -67,19 +67,20 @@ def read_tensors(node: Node, like: Mapping[str, Mapping[str, TensorSpec]]) -> Te
     if "dtype" in node and dtype is None:
         node["dtype"].fail("an element type, as float16")
     specs = dict(_as_type(like[name], dtype))
+    unfold = _Unfolder()
     for folded_key in node.names("missing"):
-        for key in _keys(folded_key, node):
+        for key in unfold(folded_key, node):
             specs.pop(key, None)
     for folded_key, value in node.part("other"):
         spec = _spec(value)
-        for key in _keys(folded_key, value):
+        for key in unfold(folded_key, value):
             specs[key] = spec
     if len(specs) > _MAX_TENSORS:
         node.fail(f"at most {_MAX_TENSORS:,} tensors")
     strides = {
         key: _sizes(value.text().replace(" ", "x"), value)
         for folded_key, value in node.part("strides")
-        for key in _keys(folded_key, value)
+        for key in unfold(folded_key, value)
     }
     tensors = {}
     for key, spec in specs.items():
@@ -90,11 +91,19 @@ def read_tensors(node: Node, like: Mapping[str, Mapping[str, TensorSpec]]) -> Te
     return tensors
 
 
-def _keys(key: str, node: Node) -> list[str]:
-    try:
-        return unfolded(key, _MAX_TENSORS)
-    except ValueError as error:
-        node.fail(str(error))
+class _Unfolder:
+    """Gives the keys that folded ones stand for, as long as they are not more than three lists of tensors have."""
+
+    def __init__(self) -> None:
+        self._left = 3 * _MAX_TENSORS
+
+    def __call__(self, key: str, node: Node) -> list[str]:
+        try:
+            keys = unfolded(key, min(self._left, _MAX_TENSORS))
+        except ValueError as error:
+            node.fail(str(error))
+        self._left -= len(keys)
+        return keys
 
 
 @functools.lru_cache(maxsize=4096)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,20 +18,21 @@ from .folding import ranges
 from .node import Node
 
 # Those that a plan looks for by name.
+_IDS = re.compile(r"([0-9]{1,6})(?:-([0-9]{1,6}))?")
 _SPECIAL = ("[START]", "[STOP]")
 # Private characters of Unicode, for what is not told.
 _TOKEN, _MERGES = "\ue000", "\ue001"
-# What a lock said, kept with what is read from it, where a vocab.json has its version: it is no setting.
-_LOCKED = "version"
 _MAX_IDS = 1_000_000
+# What vocab.json may have, of which the size is all that is kept.
+_MAX_TEXT = 16 << 20
 
 
-def vocabularies_data(vocabularies: Mapping[str, Vocabulary]) -> dict[str, dict[str, Any]]:
+def vocabularies_data(vocabularies: Mapping[str, Vocabulary]) -> dict[str, Mapping[str, Any]]:
     """What a lock says of the vocabularies of its sources, by name. Those that are from a lock stay as they are there.
 
     Raises ValueError where they cannot, as another has changed since.
     """
-    locked = {name: its.data[_LOCKED] for name, its in vocabularies.items() if isinstance(its.data.get(_LOCKED), dict)}
+    locked = {name: its.locked for name, its in vocabularies.items() if its.locked}
     if locked:
         return {name: locked.get(name) or _as_locked(its, locked) for name, its in vocabularies.items()}
     shared: set[tuple[str, int]] = set()
@@ -49,7 +51,7 @@ def _data(vocabulary: Vocabulary, shared: set[tuple[str, int]]) -> dict[str, Any
     others = {name: value for name, value in vocabulary.data.items() if name != "model"}
     model = {name: value for name, value in vocabulary.data["model"].items() if name not in ("vocab", "merges")}
     return {
-        "sha256": hashlib.sha256(vocabulary.text).hexdigest(),
+        "sha256": vocabulary_digest(vocabulary),
         "size": len(vocabulary.text),
         "ids": ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges(ids)),
         "merges_sha256": _digest(vocabulary.merges),
@@ -58,9 +60,9 @@ def _data(vocabulary: Vocabulary, shared: set[tuple[str, int]]) -> dict[str, Any
     }
 
 
-def _as_locked(vocabulary: Vocabulary, locked: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+def _as_locked(vocabulary: Vocabulary, locked: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
     """What a lock says of this vocabulary beside those that are from it: only of the very same is it known."""
-    digest = hashlib.sha256(vocabulary.text).hexdigest()
+    digest = vocabulary_digest(vocabulary)
     same = next((data for data in locked.values() if data["sha256"] == digest), None)
     if same is None:
         raise ValueError("its vocabulary must be compared with those of the other sources, which are not all here")
@@ -73,7 +75,7 @@ def _digest(data: Any) -> str:
 
 def read_vocabulary(node: Node, path: Path) -> Vocabulary:
     """The vocabulary that a lock describes, with stand-ins for what it does not tell. Raises RecipeError."""
-    size = node["size"].count()
+    size, _ = node["size"].count(), node["sha256"].sha256()
     tokens = {f"{_TOKEN}{number}": number for number in _ids(node["ids"])}
     for token, number in node.part("tokens"):
         tokens[token] = number.count()
@@ -85,14 +87,24 @@ def read_vocabulary(node: Node, path: Path) -> Vocabulary:
         path=path,
         tokens=dict(sorted(tokens.items(), key=lambda item: item[1])),
         merges=((_MERGES, node["merges_sha256"].sha256()),),
-        data={"settings": node["settings_sha256"].sha256(), "model": {"merges": []}, _LOCKED: node.plain()},
-        text=b" " * min(size, 16 << 20),
+        data={"settings": node["settings_sha256"].sha256(), "model": {"merges": []}},
+        text=b" " * min(size, _MAX_TEXT),
+        locked=node.plain(),
     )
 
 
 def _ids(node: Node) -> Iterable[int]:
+    """In ascending order, so that they end."""
+    least = 0
     for part in filter(None, node.text().split(", ")):
-        first, _, last = part.partition("-")
-        if not (first.isdigit() and (last or first).isdigit()) or max(len(first), len(last)) > 6:
-            node.fail("ids, as 0-6680, 6690")
-        yield from range(int(first), int(last or first) + 1)
+        match = _IDS.fullmatch(part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if not least <= first <= last:
+            node.fail("ascending ids, as 0-6680, 6690")
+        least = last + 1
+        yield from range(first, least)
+
+
+def vocabulary_digest(vocabulary: Vocabulary) -> str:
+    """sha256, hex, of its file."""
+    return vocabulary.locked["sha256"] if vocabulary.locked else hashlib.sha256(vocabulary.text).hexdigest()

@@ -217,6 +217,100 @@ def test_a_directory_that_lost_a_file_is_not_up_to_date(tmp_path: Path) -> None:
     assert (tmp_path / "merged" / "README.md").is_file()
 
 
+def of_safetensors(folder: Path) -> Path:
+    for seed, name in enumerate(("news", "audiobook", "other")):
+        samples.write_safetensors(folder / f"{name}.safetensors", samples.small_state(seed), {"step": "1"})
+        os.utime(folder / f"{name}.safetensors", (1, 1))
+    recipe = folder / "recipe.yaml"
+    sources = "{news: news.safetensors, audiobook: audiobook.safetensors}"
+    recipe.write_text(f"checkpoints: {sources}\noutput: {{path: merged.pth}}\n")
+    return recipe
+
+
+def test_another_file_of_the_same_header_is_another_source(tmp_path: Path) -> None:
+    """Safetensors headers have no checksums, and times say nothing where the file is another."""
+    recipe = of_safetensors(tmp_path)
+    assert "tensors" in invoke("run", recipe).out
+    assert "tensors" in invoke("run", "--set", f"checkpoints.news={tmp_path}/other.safetensors", recipe).out
+    assert "tensors" in invoke("run", recipe).out
+
+
+def test_with_a_lock_safetensors_are_known(tmp_path: Path) -> None:
+    recipe = of_safetensors(tmp_path)
+    assert "tensors" in invoke("run", "--update-lock", recipe).out
+    assert "up to date" in invoke("run", recipe).out
+    (tmp_path / "other.safetensors").replace(tmp_path / "news.safetensors")
+    done = invoke("run", recipe)
+    assert (done.code, "news is not the file that was locked" in done.err) == (1, True)
+
+
+def test_a_config_that_changed_is_noticed(tmp_path: Path) -> None:
+    voice(tmp_path / "news")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("checkpoints: {news: news}\noutput: {path: merged/}\n")
+    assert invoke("run", recipe).code == 0
+    assert "up to date" in invoke("run", recipe).out
+    config = tmp_path / "news/config.json"
+    config.write_text(config.read_text().replace('"news"', '"other"'))
+    assert "tensor" in invoke("run", recipe).out
+    assert invoke("lock", recipe).code == 0
+    config.write_text(config.read_text().replace('"other"', '"news"'))
+    done = invoke("run", recipe)
+    assert (done.code, "news is not the file that was locked" in done.err) == (1, True)
+    assert "not the file that was locked in recipe.lock.yaml: news" in invoke("validate", recipe).out
+
+
+# --- locks that do not work -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["<<<<<<< ours\nlock: 1\n", "lock: 2\n", "", "a: [\n"])
+@pytest.mark.parametrize("command", [("lock",), ("run", "--update-lock")], ids=" ".join)
+def test_a_lock_that_cannot_be_read_is_made_anew(command: tuple[str, ...], text: str, recipe: Path) -> None:
+    lock_file(recipe).write_text(text)
+    assert invoke("run", recipe).code == 1
+    assert invoke(*command, recipe).code == 0
+    assert invoke("run", "--locked", "--force", recipe).code == 0
+
+
+def test_a_lock_that_cannot_be_read_is_not_made_anew_without_the_sources(recipe: Path) -> None:
+    lock_file(recipe).write_text("lock: 2\n")
+    recipe.with_name("news.pth").unlink()
+    assert invoke("lock", recipe).code == 1
+    assert lock_file(recipe).read_text() == "lock: 2\n"
+
+
+@pytest.mark.parametrize("left", ["nothing", "a link to nothing", "a Git LFS pointer"])
+def test_what_stands_in_for_a_checkpoint_is_none(left: str, recipe: Path) -> None:
+    news = recipe.with_name("news.pth")
+    news.unlink()
+    if left == "a link to nothing":
+        news.symlink_to("elsewhere/news.pth")
+    elif left == "a Git LFS pointer":
+        news.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n")
+    assert "with what its lock says of news, not here" in invoke("validate", recipe).out
+    planned = invoke("plan", recipe)
+    assert (planned.code, "news not here: what is said of it is from the lock" in planned.out) == (0, True)
+    assert invoke("run", recipe).code == 1
+
+
+def test_a_plan_from_a_lock_is_never_run(recipe: Path) -> None:
+    recipe.with_name("news.pth").unlink()
+    plan = api.make_plan(api.load_recipe(recipe), read_lock(lock_file(recipe)))
+    for update in (False, True):
+        with pytest.raises(CheckpointError, match="is not here: only its lock is"):
+            api.run(plan, update_lock=update)
+
+
+def test_python_hears_of_another_output(recipe: Path) -> None:
+    assert invoke("run", recipe).code == 0
+    lock = read_lock(lock_file(recipe))
+    assert lock
+    assert lock.output
+    lock_file(recipe).write_text(lock_file(recipe).read_text().replace(lock.output, "f" * 64))
+    with pytest.warns(UserWarning, match="the tensors are not those that"):
+        api.run(api.load_recipe(recipe))
+
+
 # --- sha256 in a recipe -----------------------------------------------------------------------------------------
 
 
