@@ -29,7 +29,7 @@ from .xtts import MODEL_FILES, TRAINER_PREFIX, generation, has_dvae
 # all threads together hold of them stays within so many bytes: pieces shrink for wide types, for many threads, and for
 # many sources where a method wants all at once.
 PIECE_ELEMENTS = 1 << 17
-PIECES_BYTES = 11 << 19
+PIECES_BYTES = 5 << 20
 # Pieces are whole multiples of so many elements, and that at least.
 _PIECE_UNIT = 1 << 10
 # How much of tensors that are held whole may be held at once, unless a single one needs more.
