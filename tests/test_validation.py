@@ -289,5 +289,9 @@ def test_a_lock_takes_the_place_of_checkpoints(voices: Path, tmp_path: Path) -> 
     assert only(recipe).extent == "with what its lock says of news and audiobook, not here"
     write_recipe(tmp_path, text.replace(str(voices), "gone") + "weights: {news: 0.9, audiobook: 0.1}\n")
     assert only(recipe).extent.endswith("; recipe.lock.yaml is of another plan: xttsrecipe lock brings it up to date")
+    write_recipe(tmp_path, text.replace(str(voices), "gone").replace("news:", "renamed:"))
+    assert only(recipe).extent.endswith(
+        "; recipe.lock.yaml knows nothing of renamed: xttsrecipe lock brings it up to date"
+    )
     write_recipe(tmp_path, text.replace(str(voices), "gone") + 'overrides: {"dvae.*": from news}\n')
     assert only(recipe).problems

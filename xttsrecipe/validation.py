@@ -95,6 +95,10 @@ def _checked(path: Path, recipe: Recipe, open_once: _Opener) -> Validation:
     problems = rule_problems(recipe, keys)
     if problems:
         raise RecipeError(problems)
-    absent = ", ".join(source.name for source in recipe.sources if source not in present)
-    extent = f"without its checkpoints ({absent} not here): patterns were checked against the keys of XTTS-V2"
+    absent = [source.name for source in recipe.sources if source not in present]
+    extent = (
+        f"without its checkpoints ({', '.join(absent)} not here): patterns were checked against the keys of XTTS-V2"
+    )
+    if lock:
+        extent += f"; {lock.file.name} knows nothing of {listed(absent)}: xttsrecipe lock brings it up to date"
     return Validation(path, (), extent)
