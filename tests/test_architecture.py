@@ -29,7 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("companions", "lock"),
     ("caveats", "sources"),
     ("plan", "summary", "outcome", "changes"),
-    ("preflight", "gather", "nonfinite", "source_files", "writers", "report", "plan_digest"),
+    ("preflight", "gather", "nonfinite", "source_files", "writers", "report", "plan_digest", "likeness"),
     (
         "lanes",
         "comparison",

@@ -260,6 +260,35 @@ def test_a_config_that_changed_is_noticed(tmp_path: Path) -> None:
     assert "not the file that was locked in recipe.lock.yaml: news" in invoke("validate", recipe).out
 
 
+def test_an_output_that_its_header_betrays_is_made_anew(tmp_path: Path) -> None:
+    recipe = samples.pair(tmp_path)
+    assert invoke("run", recipe).code == 0
+    content = loaded(tmp_path / "merged.pth")
+    for changed in ({**content, "step": 9999}, {**content, "model": {**content["model"], "more": torch.ones(1)}}):
+        torch.save(changed, tmp_path / "merged.pth")
+        assert "tensors" in invoke("run", recipe).out
+    recipe.write_text(recipe.read_text().replace("merged.pth}", "merged.pth, layout: release}"))
+    assert "tensors" in invoke("run", recipe).out
+    assert "up to date" in invoke("run", recipe).out
+
+
+def test_a_lock_is_of_the_recipe_as_it_stands(recipe: Path) -> None:
+    before = lock_file(recipe).read_bytes()
+    done = invoke("run", "--update-lock", "--set", "weights={news: 0.5, audiobook: 0.5}", recipe)
+    assert (done.code, "--set changes it" in done.err) == (1, True)
+    assert lock_file(recipe).read_bytes() == before
+    assert invoke("run", "--update-lock", "-o", recipe.with_name("out.safetensors"), recipe).code == 0
+    assert invoke("run", "--locked", recipe).code == 0
+    assert invoke("run", "--locked", "--update-lock", recipe).code == 2
+
+
+def test_recipe_and_lock_that_name_different_files(recipe: Path) -> None:
+    recipe.write_text(recipe.read_text().replace("news: news.pth", f"news: {{path: news.pth, sha256: '{'0' * 64}'}}"))
+    for arguments in (("validate", recipe), ("run", recipe), ("lock", recipe)):
+        done = invoke(*arguments)
+        assert (done.code, f"{'0' * 64}" in done.err) == (1, True)
+
+
 # --- locks that do not work -----------------------------------------------------------------------------------------
 
 

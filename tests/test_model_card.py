@@ -79,3 +79,18 @@ def test_what_a_recipe_says_means_nothing_in_the_card(tmp_path: Path) -> None:
     assert quoted.rstrip().endswith(fence)
     rows = [line for line in prose.splitlines() if line.startswith("|")]
     assert all(line.replace("\\|", "").count("|") in (5, 7) for line in rows)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("- a", "\\- a"), ("1. a", "1\\. a"), ("2.5 of it", "2.5 of it"), ("-5", "-5")]
+)
+def test_a_description_begins_no_list(text: str, shown: str, tmp_path: Path) -> None:
+    recipe = samples.pair(tmp_path)
+    recipe.write_text(f"description: '{text}'\n" + recipe.read_text())
+    assert f"\n\n{shown}\n\n" in card_text(make_plan(load_recipe(recipe)))
+
+
+def test_no_number_of_backticks_ends_a_pattern(tmp_path: Path) -> None:
+    recipe = samples.pair(tmp_path)
+    recipe.write_text(recipe.read_text().replace('"*encoder*"', '"{*encoder*,x``<b>``}"'))
+    assert "```{*encoder*,x``<b>``}```" in card_text(make_plan(load_recipe(recipe)))

@@ -34,6 +34,7 @@ def folder(tmp_path: Path) -> Path:
         {"weights": [0.5, 0.5]},
         {"weights": [2, 2], "normalize": True},
         {"output": "elsewhere/other.pth"},
+        {"output": "out.safetensors"},
         {"overrides": {"x": {"weights": {"a": 0.5, "b": 0.5}}}},
     ],
     ids=repr,
@@ -48,7 +49,6 @@ def test_what_makes_no_other_model_does_not_count(fields: dict[str, Any], folder
         {"weights": [0.6, 0.4]},
         {"overrides": {"x": "from a"}},
         {"dtype": "float16"},
-        {"output": "out.safetensors"},
     ],
     ids=repr,
 )
@@ -67,11 +67,10 @@ def test_it_is_the_same_elsewhere_and_another_for_another_source(folder: Path) -
     assert digest(moved) != first
 
 
-def test_a_card_does_not_count_and_a_directory_does(tmp_path: Path) -> None:
-    recipe = recipe_of(tmp_path, two_voices(tmp_path), "out/")
-    assert plan_digest(make_plan(recipe)) == plan_digest(make_plan(recipe, card=False))
-    other = recipe_of(tmp_path, {"news": "news", "audiobook": "audiobook"}, "out.pth")
-    assert plan_digest(make_plan(other)) != plan_digest(make_plan(recipe))
-    assert plan_digest(
-        make_plan(recipe_of(tmp_path, {"news": "news", "audiobook": "audiobook"}, "b.pth"))
-    ) == plan_digest(make_plan(other))
+def test_a_card_and_the_kind_of_output_do_not_count_and_the_files_of_a_source_do(tmp_path: Path) -> None:
+    sources = two_voices(tmp_path)
+    first = plan_digest(make_plan(recipe_of(tmp_path, sources, "out/")))
+    assert plan_digest(make_plan(recipe_of(tmp_path, sources, "out/"), card=False)) == first
+    assert plan_digest(make_plan(recipe_of(tmp_path, sources, "out.pth"))) == first
+    (tmp_path / "news/dvae.pth").write_bytes(b"another")
+    assert plan_digest(make_plan(recipe_of(tmp_path, sources, "out.pth"))) != first

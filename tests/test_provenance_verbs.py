@@ -90,6 +90,47 @@ def test_a_missing_tensor_and_one_too_many_are_named(made: Path) -> None:
     assert "gpt.extra: is not made by the recipe" in done.err
 
 
+def test_leftovers_of_inference_are_named(made: Path) -> None:
+    content = loaded(made)
+    content["model"]["gpt.gpt_inference.transformer.h.0.ln_1.weight"] = torch.ones(3)
+    torch.save(content, made)
+    done = invoke("verify", made)
+    assert (done.code, "ln_1.weight: is not made by the recipe" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("field", ["recipe", "recipe_sha256", "plan_sha256"])
+@pytest.mark.parametrize("here", [True, False])
+def test_a_making_that_was_changed_is_named(here: bool, field: str, made: Path) -> None:
+    content = loaded(made)
+    said = content[PROVENANCE]
+    other = said["recipe"].replace("0.6", "0.7").replace("0.4", "0.3") if field == "recipe" else "0" * 64
+    torch.save({**content, PROVENANCE: {**said, field: other}}, made)
+    if not here:
+        without_sources(made)
+    done = invoke("verify", made)
+    assert (done.code, "is not what its recipe makes" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_any_config_is_itself(suffix: str, tmp_path: Path) -> None:
+    config = {"rate": float("nan"), "flags": {"1": None, "x": True}}
+    save(tmp_path / "a.pth", samples.small_state(), config=config)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"checkpoints: {{a: a.pth}}\noutput: {{path: out{suffix}}}\n")
+    assert invoke("run", recipe).code == 0
+    assert invoke("verify", tmp_path / f"out{suffix}").code == 0
+
+
+def test_a_recipe_of_another_name_has_its_lock(tmp_path: Path) -> None:
+    recipe = samples.pair(tmp_path)
+    recipe.write_text(f"name: {'n' * 300}\n" + recipe.read_text())
+    (tmp_path / "stranger.lock.yaml").write_text("lock: 2\n")
+    assert invoke("run", "--update-lock", recipe).code == 0
+    (tmp_path / "stranger.lock.yaml").unlink()
+    without_sources(tmp_path / "merged.pth")
+    assert invoke("verify", tmp_path / "merged.pth").code == 0
+
+
 def test_files_beside_the_model_are_looked_at(tmp_path: Path) -> None:
     voice(tmp_path / "news")
     recipe = tmp_path / "recipe.yaml"

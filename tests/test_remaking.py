@@ -45,7 +45,7 @@ def test_the_plan_is_made_again_over_the_sources(tmp_path: Path) -> None:
     plan = remaking.planned_again(making, recipe, [])
     assert isinstance(plan, Plan)
     assert not list(remaking.source_problems(making, plan))
-    assert not list(remaking.differences(making, plan))
+    assert not list(remaking.mismatches(making, plan))
     (tmp_path / "news.pth").unlink()
     assert remaking.planned_again(making, recipe, []) == [tmp_path / "news.pth"]
 

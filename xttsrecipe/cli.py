@@ -37,7 +37,7 @@ app = typer.Typer(
     name="xttsrecipe",
     help="Merge Coqui XTTS-V2 checkpoints from a YAML recipe.\n\n"
     "A typical day: [bold]init[/bold] writes a recipe for your checkpoints, [bold]plan[/bold] shows what it would do, "
-    "[bold]run[/bold] does it. Only run imports torch; nothing ever executes what is in a checkpoint.",
+    "[bold]run[/bold] does it. Only run and verify import torch; nothing ever executes what is in a checkpoint.",
     epilog="Exit status: 0 yes, 1 no (invalid, refused, unreadable), 2 wrong usage, 3 a bug in xttsrecipe, "
     "130 interrupted.",
     no_args_is_help=True,

@@ -12,7 +12,7 @@ class Comparison:
     """``found``: for every tensor that differs, by the checkpoint's name for it, the first element that does."""
 
     def __init__(self, header: Header, file: SourceFile) -> None:
-        self._tensors = {tensor.name: tensor for tensor in (*header.tensors.values(), *header.training_only.values())}
+        self._tensors = header.stored
         self._path = header.path
         self._file = file
         self.found: dict[str, int] = {}

@@ -54,7 +54,7 @@ def _entry(path: Path, stamp: FileStamp) -> Path | None:
     named = os.environ.get(VARIABLE)
     if named == "":
         return None
-    folder = Path(named) if named else platformdirs.user_cache_path("xttsrecipe", appauthor=False)
+    folder = Path(named).expanduser() if named else platformdirs.user_cache_path("xttsrecipe", appauthor=False)
     identity = b"%s\0%d\0%d\0%d" % (os.fsencode(os.path.realpath(path)), stamp.size, stamp.mtime_ns, stamp.inode)
     return folder / "sha256" / hashlib.sha256(identity).hexdigest()
 

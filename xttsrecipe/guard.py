@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from types import TracebackType
 
 from .codes import Code
@@ -32,6 +34,9 @@ class Guard:
         self._path = lock_path(plan.recipe.file)
         self._locked, self._update = locked, update
         _refuse_absent(plan)
+        if update and plan.recipe.settings:
+            raise RecipeError(_of_other_values(plan))
+        self._before = _content(self._path)
         self._lock = parse_lock(new_lock(plan, None), self._path) if update else lock_of(plan.recipe)
         self._digest = plan_digest(plan)
         if not update:
@@ -127,7 +132,7 @@ class Guard:
 
     def record(self, summary: Summary) -> Problem | str | None:
         """Put the output's digest into the lock. What is to be said of that: a note, or a problem that does not undo
-        the run. Raises OutputError where the lock cannot be written.
+        the run.
         """
         if self._lock is None or not self._covers:
             return None
@@ -136,7 +141,23 @@ class Guard:
             return other
         digests = {name: self._lock.sources[name].sha256 for name in self._names}
         text = lock_text(self.plan.recipe, self._headers, digests, self._digest, summary.digest)
-        return f"wrote {self._path.name}" if write_lock(self._path, text) else None
+        if _content(self._path) != self._before:
+            return f"{self._path.name} was changed meanwhile, and stays as it is"
+        try:
+            return f"wrote {self._path.name}" if write_lock(self._path, text) else None
+        except OutputError as error:
+            return error.problems[0]
+
+
+def _content(path: Path) -> bytes | None:
+    with contextlib.suppress(OSError):
+        return path.read_bytes()
+    return None
+
+
+def _of_other_values(plan: Plan) -> Problem:
+    what = f"a lock is of the recipe as it stands, and --set changes it: {listed(plan.recipe.settings)}"
+    return Problem(Code.LOCK_OF_ANOTHER_PLAN, what, Location(str(plan.recipe.file)), hint="change the recipe itself")
 
 
 def _refuse_absent(plan: Plan) -> None:

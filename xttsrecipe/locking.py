@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from .codes import Code
-from .errors import Problem
+from .errors import Problem, RecipeError
 from .lock import Lock, lock_path, lock_text, read_lock
-from .lock.vocabulary import vocabulary_digest
 from .metadata import training_of
 from .plan import Plan
 from .plan_digest import plan_digest
@@ -29,9 +28,26 @@ def new_lock(plan: Plan, old: Lock | None) -> str:
     known = old.sources if old else {}
     digests = {name: known[name].sha256 for name, header in headers.items() if header.from_lock}
     digests |= sha256_of({name: header for name, header in headers.items() if not header.from_lock})
+    for source in plan.recipe.sources:
+        if source.sha256 and source.sha256 != digests[source.name]:
+            raise RecipeError(not_meant(source, headers[source.name], digests[source.name]))
     digest = plan_digest(plan)
     output = old.output if old and old.plan == digest else None
     return lock_text(plan.recipe, headers, digests, digest, output)
+
+
+def contradictions(recipe: Recipe, lock: Lock) -> Iterator[Problem]:
+    """The sources of which recipe and lock name different files."""
+    for source in recipe.sources:
+        if source.sha256 and source.name in lock.sources and source.sha256 != lock.sources[source.name].sha256:
+            yield Problem(
+                Code.SOURCE_NOT_AS_LOCKED,
+                f"{source.name} is another file in {lock.file.name} than in the recipe",
+                source.where,
+                found=f"sha256 {source.sha256}",
+                expected=f"sha256 {lock.sources[source.name].sha256}",
+                hint="lock the recipe anew where its checkpoints are: xttsrecipe lock",
+            )
 
 
 def changed_sources(plan: Plan, lock: Lock) -> list[str]:
@@ -53,7 +69,7 @@ def header_problems(plan: Plan, lock: Lock, digests: Mapping[str, str] | None = 
 
 def _facts(header: Header) -> tuple[object, ...]:
     files = {name: file.digest for name, file in header.companions.items()}
-    return header.stamp.size, header.digest, files, header.vocabulary and vocabulary_digest(header.vocabulary)
+    return header.stamp.size, header.digest, files, header.vocabulary and header.vocabulary.digest
 
 
 def changed(source: Source, header: Header, digest: str | None, lock: Lock) -> Problem:

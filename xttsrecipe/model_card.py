@@ -5,6 +5,7 @@ Front matter: https://huggingface.co/docs/hub/model-cards.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -18,7 +19,7 @@ from .xtts import CARD_FILE
 
 _BASE_MODEL = "coqui/XTTS-v2"
 # What means something in Markdown, wherever it stands in a line.
-_MARKDOWN = frozenset("\\`*_[]<>#!|~&@")
+_MARKDOWN = frozenset("\\`*_[]<>#!|~&@$")
 
 
 def with_card(plan: Plan) -> Plan:
@@ -90,11 +91,15 @@ def _rules(plan: Plan) -> Iterator[str]:
 def _inline(text: str) -> str:
     """Text from a recipe or a file, inert in Markdown and in a table."""
     plain = printable(" ".join(text.encode("utf-8", "replace").decode().split()))
-    return "".join(f"\\{character}" if character in _MARKDOWN else character for character in plain)
+    escaped = "".join(f"\\{character}" if character in _MARKDOWN else character for character in plain)
+    # What begins a list at the beginning of a line.
+    return re.sub(r"^(\d*)([-+.)])(?=\s|$)", r"\1\\\2", escaped)
 
 
 def _code(text: str) -> str:
-    fence = "``" if "`" in text else "`"
+    fence = "`"
+    while fence in text:
+        fence += "`"
     return f"{fence}{printable(text).replace('|', chr(92) + '|')}{fence}"
 
 

@@ -1,7 +1,7 @@
 """The digest of a plan: equal where runs make the same model of the same sources, whatever the recipe's text.
 
-Without paths, so that it is the same on every machine, and without what only a source's file can tell, so that it is
-the same whether headers come from checkpoints or from a lock.
+Without paths and without the kind of file that is written, so that it is the same on every machine, and without what
+only a source's file can tell, so that it is the same whether headers come from checkpoints or from a lock.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Any
 
 from .metadata import training_of
 from .plan import Plan
+from .specs import Header
 from .steps import Step
-from .xtts import CARD_FILE
 
 
 def plan_digest(plan: Plan) -> str:
@@ -26,20 +26,19 @@ def _data(plan: Plan) -> dict[str, Any]:
     recipe, metadata = plan.recipe, plan.metadata
     names = recipe.source_names
     return {
-        "sources": {name: header.digest for name, header in zip(names, plan.headers, strict=True)},
-        "format": recipe.output.format,
-        "directory": recipe.output.is_directory,
+        "sources": {name: _source(header) for name, header in zip(names, plan.headers, strict=True)},
         "layout": plan.layout,
         "training": training_of(metadata.entries),
+        "entries": sorted(metadata.entries),
         "config": None if metadata.config_from is None else names[metadata.config_from],
-        # Beside a file, the name is made from the output's. A card says nothing that is not said here.
-        "companions": sorted(
-            [its.name if recipe.output.is_directory else "", its.origin]
-            for its in plan.companions
-            if not its.name.endswith(CARD_FILE)
-        ),
+        "companions": recipe.companions_from if recipe.companions_from is None else names[recipe.companions_from],
         "steps": sorted(_step(step, names) for step in plan.steps),
     }
+
+
+def _source(header: Header) -> list[Any]:
+    files = sorted([name, file.digest] for name, file in header.companions.items())
+    return [header.digest, files, header.vocabulary and header.vocabulary.digest]
 
 
 def _step(step: Step, names: list[str]) -> list[Any]:

@@ -12,6 +12,7 @@ from .checkpoints import open_checkpoint
 from .checkpoints.content_digest import content_digest
 from .digest_cache import recalled
 from .errors import CheckpointError
+from .likeness import differences
 from .lock import Lock
 from .metadata import PROVENANCE, recorded_sources
 from .plan import Plan
@@ -65,6 +66,8 @@ def is_up_to_date(plan: Plan, lock: Lock | None) -> bool:
         return False
     made, wanted = header.entries.get(PROVENANCE), plan.metadata.entries[PROVENANCE]
     if not isinstance(made, Mapping) or any(made.get(name) != wanted.get(name) for name in _DECIDING):
+        return False
+    if any(differences(header, plan)):
         return False
     files = {companion.name: companion.digest for companion in plan.companions}
     if not beside == files == made.get("files", {}):

@@ -14,6 +14,7 @@ from .lock import Lock, lock_path, write_lock
 from .locking import lock_of, new_lock
 from .options import RunOptions, default_threads
 from .recipe import Recipe
+from .recipe_files import is_lock_name
 from .report.layout import counted, printable
 from .report.problems import relative
 from .report.progress import progress
@@ -30,6 +31,8 @@ def lock(
     for its sha256; those that are not here stay as they were locked.
     """
     for recipe in recipes:
+        if is_lock_name(recipe.name):  # as of *.yaml
+            continue
         loaded = api.load_recipe(recipe)
         old = _old_lock(loaded)
         plan = api.make_plan(loaded, old)

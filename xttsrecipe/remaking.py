@@ -17,15 +17,18 @@ from .checkpoints.content_digest import content_digest
 from .codes import Code
 from .document import parse_document
 from .errors import CheckpointError, Location, Problem, RecipeError
-from .metadata import PROVENANCE, TRAINING, recorded_sources, training_of
+from .likeness import differences
+from .metadata import PROVENANCE, recorded_sources
 from .plan import Plan, make_plan
-from .recipe import parse_recipe
+from .plan_digest import plan_digest
+from .recipe import Recipe, parse_recipe
 from .report.layout import printable
-from .settings import Setting, apply_setting, parse_setting
+from .settings import Setting, apply_setting, output_setting, parse_setting
 from .source_files import SourceFile
 from .sources import is_here, open_sources
-from .specs import Header, StoredTensor
+from .specs import Header
 from .tensor_digests import tensors_digest
+from .version import __version__
 from .yaml_syntax import dump
 
 _READ_BYTES = 1 << 20
@@ -58,9 +61,9 @@ def making_of(path: Path) -> Making:
 
 def recipe_text(making: Making) -> str:
     """The recipe that an output was made from, as it was run: settings are in it. Raises RecipeError."""
+    document = parse_document(making.recipe, str(making.header.path))
     if not making.settings:
         return making.recipe
-    document = parse_document(making.recipe, str(making.header.path))
     for setting in _settings(making):
         document = apply_setting(document, setting)
     changes = "".join(f"# changed by --set {printable(text)}\n" for text in making.settings)
@@ -91,15 +94,25 @@ def planned_again(making: Making, recipe: Path | None, settings: Sequence[Settin
 
     Raises XttsRecipeError for a recipe that is not valid, and for sources that cannot be read.
     """
-    document = parse_document(making.recipe, str(making.header.path))
     absent: list[Path] = []
+    found: list[Plan] = []
     for folder in folders(making.header, recipe):
-        made = parse_recipe(document, folder / "recipe.yaml", [*_settings(making), *settings])
+        made = recipe_in(making, folder, settings)
         missing = [source.path for source in made.sources if not is_here(source)]
-        if not missing:
-            return make_plan(made, open_sources(made.sources))
         absent = absent or missing
-    return absent
+        if not missing:
+            found.append(make_plan(made, open_sources(made.sources)))
+            if not any(source_problems(making, found[-1])):
+                return found[-1]
+    return found[0] if found else absent
+
+
+def recipe_in(making: Making, folder: Path, settings: Sequence[Setting]) -> Recipe:
+    """The recipe that an output holds, as though it lay in a folder and wrote that output. Raises RecipeError."""
+    document = parse_document(making.recipe, str(making.header.path))
+    place = making.header.place
+    output = output_setting(f"{place}/" if making.header.directory else str(place))
+    return parse_recipe(document, folder / "recipe.yaml", [*_settings(making), *settings, output])
 
 
 def source_problems(making: Making, plan: Plan) -> Iterator[Problem]:
@@ -118,22 +131,14 @@ def source_problems(making: Making, plan: Plan) -> Iterator[Problem]:
             )
 
 
-def differences(making: Making, plan: Plan) -> Iterator[str]:
-    """Where names, shapes, types and metadata of an output are not those that its recipe makes."""
-    found = stored_tensors(making.header)
-    expected = {step.name: step.spec for step in plan.steps}
-    yield from (f"{name}: is missing" for name in expected if name not in found)
-    yield from (f"{name}: is not made by the recipe" for name in found if name not in expected)
-    for name, spec in expected.items():
-        if name in found and found[name].spec != spec:
-            yield f"{name}: is {found[name].spec}, the recipe makes {spec}"
-    said, made = training_of(making.header.entries), training_of(plan.metadata.entries)
-    for name in TRAINING:
-        if said.get(name) != made.get(name):
-            yield f"{name}: is {said.get(name)!r}, the recipe makes {made.get(name)!r}"
+def mismatches(making: Making, plan: Plan, with_config: bool = True) -> Iterator[str]:
+    """Where an output is not what its recipe makes, as far as its header and the files beside it tell."""
+    yield from differences(making.header, plan, with_config)
     yield from _differing_files(making)
-    if making.header.own_config is None and making.header.entries.get("config") != plan.metadata.entries.get("config"):
-        yield "config: is not the one that the recipe takes"
+    if hashlib.sha256(making.recipe.encode()).hexdigest() != making.data.get("recipe_sha256"):
+        yield "recipe_sha256: is not that of the recipe that it holds"
+    if making.data.get("version") == __version__ and making.data.get("plan_sha256") != plan_digest(plan):
+        yield "plan_sha256: is not that of the recipe over these sources"
 
 
 def _differing_files(making: Making) -> Iterator[str]:
@@ -149,14 +154,9 @@ def _differing_files(making: Making) -> Iterator[str]:
                 yield f"{name}: is missing"
 
 
-def stored_tensors(header: Header) -> dict[str, StoredTensor]:
-    """All tensors of a checkpoint by the names that it has for them."""
-    return {tensor.name: tensor for tensor in (*header.tensors.values(), *header.training_only.values())}
-
-
 def digest_of(header: Header) -> str:
     """The digest of a checkpoint's tensors (see ``tensor_digests``), read from the file. Raises CheckpointError."""
-    tensors = stored_tensors(header)
+    tensors = header.stored
     digests = {}
     buffer = memoryview(bytearray(_READ_BYTES))
     with SourceFile(header) as file:

@@ -61,6 +61,8 @@ def run(
     Tensors are streamed, so memory stays within what [bold]plan[/bold] says whatever the checkpoints' size. The
     output appears only when it is complete; until then, and if anything goes wrong, the old one stays as it was.
     """
+    if locked and update_lock:
+        raise typer.BadParameter("one refuses what the lock does not cover, the other covers it", param_hint="--locked")
     plan = api.make_plan(loaded_recipe(recipe, set_, output), card=card)
     for note in plan.notes:
         say_note(note)

@@ -17,6 +17,7 @@ from .errors import Location, Problem, RecipeError, did_you_mean
 
 # The field beside the names of sources in ``vocabulary``.
 ORDER = "order"
+_MAX_DEPTH = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ def parse_setting(text: str) -> Setting:
     match = re.fullmatch(r'((?:"[^"]*"|[^."=]+)(?:\.(?:"[^"]*"|[^."=]+))*)=(.*)', text, re.DOTALL)
     if not match:
         raise ValueError(f"{text!r} is not of the form FIELD=VALUE, as in checkpoints.news=/data/news.pth")
+    if match[1].count(".") > _MAX_DEPTH:
+        raise ValueError("no field of a recipe lies so deep")
     path = tuple(part.strip('"') for part in re.findall(r'"[^"]*"|[^."]+', match[1]))
     setting = Setting(path, match[2], text, f"--set {text}")
     return setting if setting.names_a_file else replace(setting, value=parse_value(match[2]))

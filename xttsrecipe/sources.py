@@ -12,7 +12,6 @@ from . import checkpoints, vocabulary
 from .codes import Code
 from .errors import CheckpointError, Problem
 from .lock import Lock
-from .lock.vocabulary import vocabulary_digest
 from .recipe import Source
 from .specs import Header, Vocabulary
 from .xtts import MODEL_FILES, VOCABULARY_FILE
@@ -70,11 +69,7 @@ def _comparable(source: Source, header: Header, lock: Lock) -> Header:
     vocabulary, known = header.vocabulary, lock.header_of(source)
     if vocabulary is None or vocabulary.locked:
         return header
-    if (
-        known is None
-        or known.vocabulary is None
-        or vocabulary_digest(known.vocabulary) != vocabulary_digest(vocabulary)
-    ):
+    if known is None or known.vocabulary is None or known.vocabulary.digest != vocabulary.digest:
         raise CheckpointError(
             Problem(
                 Code.CANNOT_BE_LOCKED,

@@ -6,6 +6,7 @@ Owns the data types that travel from the readers to the plan and on to the execu
 from __future__ import annotations
 
 import functools
+import hashlib
 import math
 import os
 from collections.abc import Mapping
@@ -203,6 +204,11 @@ class Vocabulary:
     locked: Mapping[str, Any] | None = None
 
     @property
+    def digest(self) -> str:
+        """sha256, hex, of its file."""
+        return self.locked["sha256"] if self.locked else hashlib.sha256(self.text).hexdigest()
+
+    @property
     def rows(self) -> int:
         """Rows of the text tensors that go with it: the largest id and one."""
         return max(self.tokens.values()) + 1
@@ -249,6 +255,11 @@ class Header:
     companions: Mapping[str, CompanionFile] = field(default_factory=dict)
     vocabulary: Vocabulary | None = None
     from_lock: bool = False
+
+    @property
+    def stored(self) -> Mapping[str, StoredTensor]:
+        """All tensors that are model or carried with it, by the names that the file has for them."""
+        return {tensor.name: tensor for tensor in (*self.tensors.values(), *self.training_only.values())}
 
     @property
     def place(self) -> Path:

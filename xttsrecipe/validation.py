@@ -11,7 +11,7 @@ from . import api, checkpoints
 from .codes import Code
 from .errors import Location, Problem, RecipeError, XttsRecipeError, listed
 from .lock import Lock
-from .locking import changed_sources, lock_of
+from .locking import changed_sources, contradictions, lock_of
 from .outcome import Validation
 from .plan import make_plan
 from .plan_digest import plan_digest
@@ -74,6 +74,9 @@ def _is_known(source: Source, lock: Lock | None) -> bool:
 def _checked(path: Path, recipe: Recipe, open_once: _Opener) -> Validation:
     """The outcome for a recipe that is valid. Raises XttsRecipeError for one that is not."""
     lock = lock_of(recipe)
+    problems = list(contradictions(recipe, lock)) if lock else []
+    if problems:
+        raise RecipeError(problems)
     present = [source for source in recipe.sources if _is_known(source, lock)]
     headers = open_once(present, lock)
     for source in recipe.sources:

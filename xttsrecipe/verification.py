@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,10 +13,15 @@ from .codes import Code
 from .errors import CheckpointError, Location, Problem, XttsRecipeError
 from .lock import Lock, lock_path, read_lock
 from .options import RunOptions
-from .plan import Plan
+from .plan import Plan, make_plan
+from .plan_digest import plan_digest
+from .recipe_files import LOCK_SUFFIX
 from .remaking import Making
 from .report.layout import counted
 from .settings import Setting
+
+# Of those in a folder, so many are looked at.
+_MOST_LOCKS = 100
 
 _Progress = Callable[[int, str], AbstractContextManager[Callable[[int], None]]]
 
@@ -50,7 +56,7 @@ def _by_sources(making: Making, plan: Plan, progress: _Progress, options: RunOpt
     problems = list(remaking.source_problems(making, plan))
     if problems:
         raise CheckpointError(problems)
-    other = list(remaking.differences(making, plan))
+    other = list(remaking.mismatches(making, plan))
     if other:
         raise _not_as_made(making, "", other)
     with progress(plan.nbytes, "comparing") as on_bytes:
@@ -68,8 +74,8 @@ def _not_as_made(making: Making, count: str, details: Sequence[str]) -> XttsReci
 
 def _by_lock(making: Making, recipe: Path | None, absent: Sequence[Path]) -> Proof:
     found = _lock_of(making, recipe)
-    if found is None or found.output is None:
-        why = "no lock was found" if found is None else f"{found.file.name} has no digest of an output"
+    if found is None or found[0].output is None:
+        why = f"{found[0].file.name} has no digest of an output" if found else "no lock was found"
         raise XttsRecipeError(
             Problem(
                 Code.CANNOT_BE_VERIFIED,
@@ -79,29 +85,45 @@ def _by_lock(making: Making, recipe: Path | None, absent: Sequence[Path]) -> Pro
                 details=tuple(map(str, absent)),
             )
         )
+    lock, plan = found
+    other = list(remaking.mismatches(making, plan, with_config=False))
+    if plan_digest(plan) != lock.plan:
+        other.append(f"recipe: is not the one that {lock.file.name} is of")
+    if other:
+        raise _not_as_made(making, "", other)
     digest = remaking.digest_of(making.header)
-    if digest != found.output:
+    if digest != lock.output:
         raise XttsRecipeError(
             Problem(
                 Code.OUTPUT_NOT_AS_LOCKED,
-                f"is not the output that {found.file.name} has of this recipe",
+                f"is not the output that {lock.file.name} has of this recipe",
                 _place(making),
                 found=f"tensors of sha256 {digest}",
-                expected=f"sha256 {found.output}",
+                expected=f"sha256 {lock.output}",
             )
         )
-    is_current = making.data.get("lock_sha256") in (None, found.digest)
-    return Proof(len(remaking.stored_tensors(making.header)), found.file, is_current)
+    is_current = making.data.get("lock_sha256") in (None, lock.digest)
+    return Proof(len(making.header.stored), lock.file, is_current)
 
 
-def _lock_of(making: Making, recipe: Path | None) -> Lock | None:
-    if recipe and recipe.is_file():
-        return read_lock(lock_path(recipe))
-    name = making.data.get("recipe_name")
-    if not isinstance(name, str) or Path(name).name != name:
-        return None
-    paths = [lock_path(folder / f"{name}.yaml") for folder in remaking.folders(making.header, recipe)]
-    return next((read_lock(path) for path in paths if path.is_file()), None)
+def _lock_of(making: Making, recipe: Path | None) -> tuple[Lock, Plan] | None:
+    """The lock beside the recipe or, where that is looked for, the one that is of the recipe that the output holds, and
+    the plan of that recipe over what the lock says of its sources.
+    """
+    found: tuple[Lock, Plan] | None = None
+    for folder in remaking.folders(making.header, recipe):
+        named = recipe is not None and os.path.isfile(recipe)  # noqa: PTH113 # never raises
+        paths = [lock_path(recipe)] if recipe and named else sorted(folder.glob(f"*{LOCK_SUFFIX}"))[:_MOST_LOCKS]
+        for path in paths:
+            lock = read_lock(path)
+            made = remaking.recipe_in(making, folder, ())
+            if lock is None or not all(source.name in lock.sources for source in made.sources):
+                continue
+            plan = make_plan(made, [header for source in made.sources if (header := lock.header_of(source))])
+            found = found or (lock, plan)
+            if plan_digest(plan) == lock.plan:
+                return lock, plan
+    return found
 
 
 def _place(making: Making) -> Location:

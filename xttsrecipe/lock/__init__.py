@@ -29,6 +29,7 @@ from .vocabulary import read_vocabulary, vocabularies_data
 _VERSION = 1
 _WHAT = "a lock"
 _MAX_NODES = 200_000
+_MAX_SOURCES = 256
 # In all sources together: of tensors, of tokens, and of bytes in vocabularies.
 _MAX_TENSORS, _MAX_TOKENS, _MAX_TEXT = 200_000, 1_000_000, 64 << 20
 _HEAD = "# Made by 'xttsrecipe lock', for review and for proof; not to be edited. Keep it beside its recipe.\n"
@@ -98,6 +99,8 @@ def parse_lock(text: str, path: Path) -> Lock:
         )
     sources: dict[str, LockedSource] = {}
     headers: dict[str, Header] = {}
+    if len(list(root["sources"].items())) > _MAX_SOURCES:
+        root["sources"].fail(f"at most {_MAX_SOURCES} sources, as in a recipe")
     place = path.with_name("checkpoint")
     for name, node in root["sources"].items():
         header = read_header(node, place, node["size"].count(), headers)
@@ -149,7 +152,11 @@ def lock_text(
     whole: dict[str, Any] = {"lock": _VERSION, "plan_sha256": plan}
     if output:
         whole["output"] = {"tensors_sha256": output}
-    return _HEAD + dump({**whole, "sources": sources})
+    text = _HEAD + dump({**whole, "sources": sources})
+    if len(text.encode()) > MAX_LOCK_BYTES:
+        what = f"cannot be locked: its sources have {MAX_LOCK_BYTES >> 20} MiB of keys that are none of XTTS-V2"
+        raise RecipeError(Problem(Code.CANNOT_BE_LOCKED, what, Location(str(recipe.file))))
+    return text
 
 
 def write_lock(path: Path, text: str) -> bool:

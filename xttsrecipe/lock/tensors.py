@@ -6,6 +6,7 @@ Keys, shapes and element types; where the data lies in its file is nobody's busi
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -113,7 +114,7 @@ def _parsed(text: str) -> TensorSpec | None:
     sizes = (
         () if shape == "scalar" else tuple(int(size) for size in shape.split("x") if size.isascii() and size.isdigit())
     )
-    usable = len(sizes) <= _MAX_DIMENSIONS and all(size < _MAX_SIZE for size in sizes)
+    usable = len(sizes) <= _MAX_DIMENSIONS and math.prod(sizes) < _MAX_SIZE
     return shared_spec(sizes, dtype) if dtype and usable and shape_text(sizes) == shape else None
 
 

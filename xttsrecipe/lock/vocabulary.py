@@ -51,7 +51,7 @@ def _data(vocabulary: Vocabulary, shared: set[tuple[str, int]]) -> dict[str, Any
     others = {name: value for name, value in vocabulary.data.items() if name != "model"}
     model = {name: value for name, value in vocabulary.data["model"].items() if name not in ("vocab", "merges")}
     return {
-        "sha256": vocabulary_digest(vocabulary),
+        "sha256": vocabulary.digest,
         "size": len(vocabulary.text),
         "ids": ", ".join(str(first) if first == last else f"{first}-{last}" for first, last in ranges(ids)),
         "merges_sha256": _digest(vocabulary.merges),
@@ -62,7 +62,7 @@ def _data(vocabulary: Vocabulary, shared: set[tuple[str, int]]) -> dict[str, Any
 
 def _as_locked(vocabulary: Vocabulary, locked: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any]:
     """What a lock says of this vocabulary beside those that are from it: only of the very same is it known."""
-    digest = vocabulary_digest(vocabulary)
+    digest = vocabulary.digest
     same = next((data for data in locked.values() if data["sha256"] == digest), None)
     if same is None:
         raise ValueError("its vocabulary must be compared with those of the other sources, which are not all here")
@@ -103,8 +103,3 @@ def _ids(node: Node) -> Iterable[int]:
             node.fail("ascending ids, as 0-6680, 6690")
         least = last + 1
         yield from range(first, least)
-
-
-def vocabulary_digest(vocabulary: Vocabulary) -> str:
-    """sha256, hex, of its file."""
-    return vocabulary.locked["sha256"] if vocabulary.locked else hashlib.sha256(vocabulary.text).hexdigest()
