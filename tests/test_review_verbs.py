@@ -114,6 +114,18 @@ def test_the_exit_status_says_what_differs_where_it_is_asked_to(
         assert diff("main", "--exit-code", "--format", form).code == exit_code
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_recipe_that_is_mended_is_no_error(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = {"recipes/a.yaml": AFTER["recipes/broken.yaml"]}
+    monkeypatch.chdir(showcase(tmp_path / "work", broken, {"recipes/a.yaml": TWO}).root)
+    shown = diff("main", "--format", form)
+    assert shown.code == 0
+    assert "main:recipes/a.yaml:4:22" in shown.err
+    assert "recipes/a.yaml" in shown.out
+    assert diff("main", "--exit-code", "--format", form).code == 1
+    assert diff("recipes/a.yaml", "main", "--format", form).code == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -142,6 +154,19 @@ def test_what_is_not_there_exits_with_1(arguments: list[str], scratch: Scratch) 
     shown = diff(*arguments)
     assert (shown.code, shown.out) == (1, "")
     assert re.search(r"\[XR72\d\]$", shown.err, re.MULTILINE)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the current folder cannot be deleted there")
+@pytest.mark.parametrize("arguments", [["main"], ["main:a.yaml"], ["a.yaml", "b.yaml"], ["main", "other"]])
+def test_a_current_folder_that_is_gone_is_told(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    command = ['cd gone && rmdir ../gone && exec "$@"', "sh", sys.executable, "-m", "xttsrecipe", "diff", *arguments]
+    done = subprocess.run(
+        ["sh", "-c", *command], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "XR72" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 # --- in a workflow --------------------------------------------------------------------------------------------------
@@ -186,9 +211,21 @@ def test_hostile_names_do_nothing(form: str, tmp_path: Path) -> None:
     assert all(line.startswith("::error file=") for line in commands)
     assert bool(commands) == (form == "github")
     assert "\n::stop-commands::" not in shown.out
+    assert not [line for line in shown.err.splitlines() if line.lstrip().startswith("::") or "##[" in line]
     if form == "markdown":
         assert "##[" not in shown.out
         assert "@octocat" not in re.sub(r"`[^`\n]+`|(?ms:^```text\n.*?^```$)", "", shown.out)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_is_said_of_a_hostile_file_is_no_command(form: str, scratch: Scratch) -> None:
+    scratch.put(
+        "::stop-commands::tok.yaml", 'checkpoints: {a: a.pth}\nx##[add-mask]y: 1\noutput: {path: "##[group]"}\n'
+    )
+    for arguments in (["main"], ["::stop-commands::x"], ["##[x]"]):
+        shown = diff(*arguments, "--format", form)
+        assert shown.code == 1
+        assert not [line for line in shown.err.splitlines() if line.lstrip().startswith("::") or "##[" in line]
 
 
 # --- as it is used --------------------------------------------------------------------------------------------------

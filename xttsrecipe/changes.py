@@ -253,6 +253,11 @@ class Comparison:
         return tuple(problem for side in (self.old, self.new) if side for problem in side.problems)
 
     @property
+    def faults(self) -> tuple[Problem, ...]:
+        """What is wrong with the recipe as it is now; what was wrong with it before is mended, or will be."""
+        return self.new.problems if self.new else ()
+
+    @property
     def bases(self) -> tuple[str, ...]:
         """What the plans that are compared rest on: one for both, or the old one's and the new one's."""
         found = [side.basis for side in (self.old, self.new) if side and side.basis and not self.problems]

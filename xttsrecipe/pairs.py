@@ -75,7 +75,7 @@ def find_pairs(old: str, new: str | None) -> Pairs:
     what lies there in the place of the other; of two, and beside the work tree, only what differs is looked at. Raises
     ValueError where OLD needs a NEW, XttsRecipeError where there is no such thing.
     """
-    repository = functools.cache(lambda: repository_at(Path.cwd()))
+    repository = functools.cache(_repository_here)
     before = _operand(old, repository)
     if new is None:
         if not isinstance(before.place, RevisionFolder):
@@ -91,6 +91,15 @@ def find_pairs(old: str, new: str | None) -> Pairs:
     elif after.bare:
         after = _same_place(after, before, repository())
     return _paired(before, after, changed, new)
+
+
+def _repository_here() -> Repository:
+    try:
+        here = Path.cwd()
+    except OSError as error:
+        what, hint = "the current folder is not there any more", "go to one that is: cd"
+        raise XttsRecipeError(Problem(Code.NO_REPOSITORY, what, hint=hint)) from error
+    return repository_at(here)
 
 
 def _needs_new(old: str, folder: Folder, name: str | None) -> str:
