@@ -148,9 +148,19 @@ def test_another_method_is_told_from_other_weights(tmp_path: Path, monkeypatch: 
     assert counts(diff.amounts) == {"method": FLOATS, "in all": FLOATS}
 
 
-def test_the_last_bit_of_a_weight_is_a_difference(tmp_path: Path) -> None:
-    diff = differing(tmp_path, TWO + weights(0.6, 0.4), TWO + weights(0.6000000000000001, 0.4))
+def test_the_last_bit_of_a_weight_is_no_difference_but_one_that_is_written_is(tmp_path: Path) -> None:
+    three = TWO.replace("audiobook.pth}", "audiobook.pth, base: base.pth}") + "normalize: true\n"
+    shares = [f"weights: {{news: 0.{zero}7, audiobook: 0.{zero}2, base: 0.{zero}1}}\n" for zero in ("", "0")]
+    assert differing(tmp_path, *(three + share for share in shares)).is_empty
+    diff = differing(tmp_path, TWO + weights(0.6, 0.4), TWO + weights(0.60000000001, 0.39999999999))
     assert counts(diff.amounts)["weights"] == FLOATS
+    assert diff.weights
+
+
+def test_global_weights_go_with_the_files_whatever_they_are_called(tmp_path: Path) -> None:
+    names = "checkpoints: {audiobook: news.pth, news: audiobook.pth}\noutput: {path: out.pth}\n"
+    diff = differing(tmp_path, TWO + weights(0.6, 0.4), names + weights(0.4, 0.6))
+    assert (diff.weights, diff.tensors) == (None, ())
 
 
 # --- rules ----------------------------------------------------------------------------------------------------------

@@ -228,6 +228,27 @@ def test_what_is_said_of_a_hostile_file_is_no_command(form: str, scratch: Scratc
         assert not [line for line in shown.err.splitlines() if line.lstrip().startswith("::") or "##[" in line]
 
 
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_variables_hold_is_not_published(
+    form: str, scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "hush-hush")
+    text = "checkpoints: {news: '${SECRET_TOKEN}.pth', b: b.pth}\noutput: {path: '${SECRET_TOKEN}/'}\n"
+    for name, more in (("b", "vocabulary: {b: '${SECRET_TOKEN}.json'}\n"), ("c", ""), ("hush-hush", "")):
+        scratch.put("recipes/secret.yaml", text + more)
+        summary = tmp_path / "summary.md"
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+        save(scratch.root / "recipes" / f"{name}.pth", samples.small_state(1))
+        if name == "hush-hush":
+            (scratch.root / "recipes" / "hush-hush.pth").write_bytes(b"broken")
+        shown = diff("main:recipes/text.yaml", "recipes/secret.yaml", "--keys", "--format", form)
+        said = shown.out + shown.err + (summary.read_text() if summary.exists() else "")
+        assert "secret.yaml" in said
+        assert "hush-hush" not in said
+        # The vocabulary is not there, and one is no checkpoint.
+        assert shown.code == (name != "c"), said
+
+
 # --- as it is used --------------------------------------------------------------------------------------------------
 
 

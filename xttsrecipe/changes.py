@@ -98,7 +98,9 @@ class TensorChange:
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """What is known of a source's file. ``size`` in bytes; ``is_stated``: the recipe itself states the digest."""
+    """What is known of a source's file. ``size`` in bytes; ``is_stated``: the recipe itself states the digest;
+    ``text``: the path as the recipe has it, where what it stands for is not to be shown.
+    """
 
     path: Path
     sha256: str | None
@@ -108,6 +110,7 @@ class SourceFacts:
     step: Any
     epoch: Any
     is_stated: bool = False
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -258,7 +258,7 @@ class Words:
             return {}
         size = facts.size
         found = {
-            "path": self.name(path_text(facts.path)),
+            "path": self.name(facts.text or path_text(facts.path)),
             "sha256": facts.sha256 and f"sha256 {self.name(facts.sha256)}",
             "size": None if size is None else f"{size:,} bytes",
             "layout": facts.layout and f"{facts.layout} layout",
