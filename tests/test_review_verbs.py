@@ -94,7 +94,7 @@ def test_comments_on_recipes_of_many_repositories_fit(scratch: Scratch) -> None:
     [
         (["text", "lock"], 0, 0),
         (["layer_blend"], 0, 1),
-        (["renamed"], 0, 1),
+        (["renamed"], 0, 0),
         (["new"], 0, 1),
         (["gone"], 0, 1),
         (["text", "sources"], 0, 1),

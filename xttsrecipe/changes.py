@@ -14,6 +14,9 @@ from typing import Any
 from .errors import Problem
 from .specs import TensorSpec
 
+# What of SourceFacts another file content shows in.
+_CONTENT = ("sha256", "size", "layout", "version", "step", "epoch")
+
 # A source's name and its weight.
 Share = tuple[str, float]
 
@@ -132,6 +135,14 @@ class SourceChange:
             return "removed"
         return "renamed" if self.old_name != self.new_name else "changed"
 
+    @property
+    def has_other_content(self) -> bool:
+        """Whether the file is known not to be what it was, though it may lie where it did."""
+        if self.old is None or self.new is None:
+            return False
+        known = ((getattr(self.old, name), getattr(self.new, name)) for name in _CONTENT)
+        return any(was is not None and now is not None and was != now for was, now in known)
+
 
 @dataclass(frozen=True, slots=True)
 class OutputChange:
@@ -206,6 +217,13 @@ class PlanDiff:
         """Whether both plans do the same."""
         return not (self.sources or self.weights or self.output or self.tensors)
 
+    @property
+    def changes_model(self) -> bool:
+        """Whether the output is another: not where sources only come, go or have another name, without a tensor that
+        changes, nor where weights do that no tensor has.
+        """
+        return bool(self.tensors or self.output) or any(change.has_other_content for change in self.sources)
+
 
 class Status(Enum):
     """How two recipes compare, in a word."""
@@ -254,6 +272,11 @@ class Comparison:
     def problems(self) -> tuple[Problem, ...]:
         """Of both sides."""
         return tuple(problem for side in (self.old, self.new) if side for problem in side.problems)
+
+    @property
+    def changes_model(self) -> bool:
+        """Whether there is another output, or may be: recipes that came, went or are not valid, too."""
+        return self.diff.changes_model if self.status is Status.CHANGED and self.diff else self.status.differs
 
     @property
     def faults(self) -> tuple[Problem, ...]:

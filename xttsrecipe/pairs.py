@@ -127,6 +127,9 @@ def _operand(text: str, repository: Callable[[], Repository]) -> _Operand:
     if _DRIVE.match(text):
         raise XttsRecipeError(Problem(Code.NOTHING_TO_COMPARE, "there is no such file or folder", Location(text)))
     revision, path_text = split_revision(text)
+    if not revision and path_text is not None:  # which git takes for its index
+        what, expected = "there is no revision before the :", "one, as in HEAD:recipes/a.yaml"
+        raise XttsRecipeError(Problem(Code.UNKNOWN_REVISION, what, Location(text), expected=expected))
     try:
         found = repository()
         tree = found.tree(revision)
@@ -247,11 +250,11 @@ def _has_recipe(pair: Pair) -> bool:
 
 
 def _text(place: Place, name: str) -> RecipeText | None:
-    return _texts(place, [name]).get(name)
+    return _texts(place, [name], links=True).get(name)
 
 
-def _texts(place: Place, names: Iterable[str]) -> dict[str, RecipeText]:
-    contents = place.contents([*names, *map(lock_name, names)])
+def _texts(place: Place, names: Iterable[str], links: bool = False) -> dict[str, RecipeText]:
+    contents = place.contents([*names, *map(lock_name, names)], links)
     found: dict[str, RecipeText] = {}
     for name in names:
         content, lock = contents.get(name), contents.get(lock_name(name))

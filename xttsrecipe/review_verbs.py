@@ -47,7 +47,7 @@ def diff(
     ] = Format.TEXT,
     keys: Annotated[bool, typer.Option("--keys", help="With text, list every tensor that changes.")] = False,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit with 1 where plans differ, though that is no error.")
+        bool, typer.Option("--exit-code", help="Exit with 1 where an output changes, though that is no error.")
     ] = False,
 ) -> None:
     """Compare what recipes do, not their text: sources, weights, output, and every tensor by rule and component.
@@ -69,7 +69,7 @@ def diff(
     _say(review.problems)
     if any(comparison.faults for comparison in review.comparisons):
         raise typer.Exit(ExitCode.NO)
-    if exit_code and any(comparison.status.differs for comparison in review.comparisons):
+    if exit_code and any(comparison.changes_model for comparison in review.comparisons):
         raise typer.Exit(ExitCode.NO)
 
 
