@@ -106,6 +106,8 @@ def _as_written(error: XttsRecipeError, recipe: Recipe) -> XttsRecipeError:
     hidden = {str(path): text for path, text in paths if unexpanded(text)}
     hidden |= {path.name: text.rpartition("/")[2] for path, text in paths if unexpanded(text.rpartition("/")[2])}
 
+    hidden.pop("", None)  # of the root folder
+
     def shown(text: str) -> str:
         for path, written in hidden.items():
             text = text.replace(path, written)
