@@ -148,9 +148,47 @@ def test_another_method_is_told_from_other_weights(tmp_path: Path, monkeypatch: 
     assert counts(diff.amounts) == {"method": FLOATS, "in all": FLOATS}
 
 
-def test_the_last_bit_of_a_weight_is_a_difference(tmp_path: Path) -> None:
-    diff = differing(tmp_path, TWO + weights(0.6, 0.4), TWO + weights(0.6000000000000001, 0.4))
+def test_the_last_bit_of_a_weight_is_no_difference_but_one_that_is_written_is(tmp_path: Path) -> None:
+    three = TWO.replace("audiobook.pth}", "audiobook.pth, base: base.pth}") + "normalize: true\n"
+    shares = [f"weights: {{news: 0.{zero}7, audiobook: 0.{zero}2, base: 0.{zero}1}}\n" for zero in ("", "0")]
+    assert differing(tmp_path, *(three + share for share in shares)).is_empty
+    diff = differing(tmp_path, TWO + weights(0.6, 0.4), TWO + weights(0.60000000001, 0.39999999999))
     assert counts(diff.amounts)["weights"] == FLOATS
+    assert diff.weights
+
+
+@pytest.mark.parametrize(
+    ("new", "changes"),
+    [
+        (TWO.replace("news:", "voice:"), False),
+        (TWO.replace("book.pth}", "book.pth, b: b.pth}") + "weights: {news: 0.5, audiobook: 0.5, b: 0}\n", False),
+        (TWO.replace("out.pth", "other.pth"), True),
+        (TWO + "metadata: {from: audiobook}\n", True),
+        (TWO.replace("news.pth", "news_v2.pth"), True),
+        (TWO + weights(0.6, 0.4), True),
+    ],
+)
+def test_a_model_is_another_where_its_tensors_or_what_goes_with_them_are(
+    new: str, changes: bool, tmp_path: Path
+) -> None:
+    diff = differing(tmp_path, TWO, new)
+    assert not diff.is_empty
+    assert diff.changes_model == changes
+
+
+def test_a_model_is_another_where_a_file_is_known_to_be(tmp_path: Path) -> None:
+    samples.pair(tmp_path)
+    old = reviewed(tmp_path, TWO)
+    save(tmp_path / "news.pth", samples.small_state(7), step=12345)
+    diff = diff_plans(old, reviewed(tmp_path, TWO))
+    assert diff.sources
+    assert diff.changes_model
+
+
+def test_global_weights_go_with_the_files_whatever_they_are_called(tmp_path: Path) -> None:
+    names = "checkpoints: {audiobook: news.pth, news: audiobook.pth}\noutput: {path: out.pth}\n"
+    diff = differing(tmp_path, TWO + weights(0.6, 0.4), names + weights(0.4, 0.6))
+    assert (diff.weights, diff.tensors) == (None, ())
 
 
 # --- rules ----------------------------------------------------------------------------------------------------------

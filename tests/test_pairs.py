@@ -273,6 +273,53 @@ def test_a_link_in_a_revision_is_not_followed(scratch: Scratch) -> None:
     assert "main:link.yaml: is a symbolic link in main" in problems_text(pair.old.problems)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_links_are_left_out_where_folders_are_compared(scratch: Scratch, tmp_path: Path) -> None:
+    (scratch.root / "recipes" / "link.yaml").symlink_to("a.yaml")
+    scratch.commit()
+    (scratch.root / "recipes" / "new.yaml").symlink_to("a.yaml")
+    for old, new in (("main:recipes", "recipes"), ("recipes", "recipes/"), ("main", "recipes"), ("recipes", "main")):
+        assert set(found(old, new)) == {"a.yaml", "sub/b.yml"}
+    assert found("main") == {}
+    assert found("recipes/link.yaml", "top.yaml") == {"link.yaml → top.yaml": (A, C)}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need rights there")
+def test_a_lock_that_is_a_link_is_not_followed(scratch: Scratch, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_text("secret\n")
+    (scratch.root / "top.lock.yaml").symlink_to(tmp_path / "elsewhere")
+    scratch.put("top.yaml", A)
+    for old, new in (("main:top.yaml", None), ("main", None), ("recipes/a.yaml", "top.yaml")):
+        (pair,) = find_pairs(old, new).pairs
+        assert pair.new is not None
+        assert (pair.new.lock, pair.new.problems) == (None, ())
+
+
+def test_a_recipe_in_whose_place_is_a_folder_is_gone(scratch: Scratch) -> None:
+    (scratch.root / "top.yaml").unlink()
+    (scratch.root / "top.yaml").mkdir()
+    assert found("main") == {"top.yaml": (C, None)}
+    assert found("main:top.yaml") == {"top.yaml": (C, None)}
+
+
+@pytest.mark.parametrize("text", [":", ":top.yaml", ":0:top.yaml"])
+def test_the_index_is_no_revision(text: str, scratch: Scratch) -> None:
+    assert "there is no revision before the :" in refused(text)
+
+
+def test_a_branch_that_looks_like_an_option_has_a_longer_name(scratch: Scratch) -> None:
+    git(scratch.root, "update-ref", "refs/heads/-dash", "HEAD")
+    assert "refs/heads/-dash" in refused("-dash")
+    assert found("refs/heads/-dash") == {}
+
+
+def test_of_a_shallow_clone_it_is_told(scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "shallow" not in refused("quite-another")
+    git(tmp_path, "clone", "--quiet", "--depth=1", scratch.root.as_uri(), "shallow")
+    monkeypatch.chdir(tmp_path / "shallow")
+    assert "a shallow clone has few" in refused("quite-another")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no pipes there")
 def test_a_pipe_in_the_work_tree_is_not_read(scratch: Scratch) -> None:
     (scratch.root / "top.yaml").unlink()

@@ -94,7 +94,7 @@ def test_comments_on_recipes_of_many_repositories_fit(scratch: Scratch) -> None:
     [
         (["text", "lock"], 0, 0),
         (["layer_blend"], 0, 1),
-        (["renamed"], 0, 1),
+        (["renamed"], 0, 0),
         (["new"], 0, 1),
         (["gone"], 0, 1),
         (["text", "sources"], 0, 1),
@@ -112,6 +112,18 @@ def test_the_exit_status_says_what_differs_where_it_is_asked_to(
     for form in FORMATS:
         assert diff("main", "--format", form).code == plain
         assert diff("main", "--exit-code", "--format", form).code == exit_code
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_recipe_that_is_mended_is_no_error(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = {"recipes/a.yaml": AFTER["recipes/broken.yaml"]}
+    monkeypatch.chdir(showcase(tmp_path / "work", broken, {"recipes/a.yaml": TWO}).root)
+    shown = diff("main", "--format", form)
+    assert shown.code == 0
+    assert "main:recipes/a.yaml:4:22" in shown.err
+    assert "recipes/a.yaml" in shown.out
+    assert diff("main", "--exit-code", "--format", form).code == 1
+    assert diff("recipes/a.yaml", "main", "--format", form).code == 1
 
 
 @pytest.mark.parametrize(
@@ -142,6 +154,19 @@ def test_what_is_not_there_exits_with_1(arguments: list[str], scratch: Scratch) 
     shown = diff(*arguments)
     assert (shown.code, shown.out) == (1, "")
     assert re.search(r"\[XR72\d\]$", shown.err, re.MULTILINE)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the current folder cannot be deleted there")
+@pytest.mark.parametrize("arguments", [["main"], ["main:a.yaml"], ["a.yaml", "b.yaml"], ["main", "other"]])
+def test_a_current_folder_that_is_gone_is_told(arguments: list[str], tmp_path: Path) -> None:
+    (tmp_path / "gone").mkdir()
+    command = ['cd gone && rmdir ../gone && exec "$@"', "sh", sys.executable, "-m", "xttsrecipe", "diff", *arguments]
+    done = subprocess.run(
+        ["sh", "-c", *command], cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "XR72" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 # --- in a workflow --------------------------------------------------------------------------------------------------
@@ -186,9 +211,42 @@ def test_hostile_names_do_nothing(form: str, tmp_path: Path) -> None:
     assert all(line.startswith("::error file=") for line in commands)
     assert bool(commands) == (form == "github")
     assert "\n::stop-commands::" not in shown.out
+    assert not [line for line in shown.err.splitlines() if line.lstrip().startswith("::") or "##[" in line]
     if form == "markdown":
         assert "##[" not in shown.out
         assert "@octocat" not in re.sub(r"`[^`\n]+`|(?ms:^```text\n.*?^```$)", "", shown.out)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_is_said_of_a_hostile_file_is_no_command(form: str, scratch: Scratch) -> None:
+    scratch.put(
+        "::stop-commands::tok.yaml", 'checkpoints: {a: a.pth}\nx##[add-mask]y: 1\noutput: {path: "##[group]"}\n'
+    )
+    for arguments in (["main"], ["::stop-commands::x"], ["##[x]"]):
+        shown = diff(*arguments, "--format", form)
+        assert shown.code == 1
+        assert not [line for line in shown.err.splitlines() if line.lstrip().startswith("::") or "##[" in line]
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_what_variables_hold_is_not_published(
+    form: str, scratch: Scratch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SECRET_TOKEN", "hush-hush")
+    text = "checkpoints: {news: '${SECRET_TOKEN}.pth', b: b.pth}\noutput: {path: '${SECRET_TOKEN}/'}\n"
+    for name, more in (("b", "vocabulary: {b: '${SECRET_TOKEN}.json'}\n"), ("c", ""), ("hush-hush", "")):
+        scratch.put("recipes/secret.yaml", text + more)
+        summary = tmp_path / "summary.md"
+        monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+        save(scratch.root / "recipes" / f"{name}.pth", samples.small_state(1))
+        if name == "hush-hush":
+            (scratch.root / "recipes" / "hush-hush.pth").write_bytes(b"broken")
+        shown = diff("main:recipes/text.yaml", "recipes/secret.yaml", "--keys", "--format", form)
+        said = shown.out + shown.err + (summary.read_text() if summary.exists() else "")
+        assert "secret.yaml" in said
+        assert "hush-hush" not in said
+        # The vocabulary is not there, and one is no checkpoint.
+        assert shown.code == (name != "c"), said
 
 
 # --- as it is used --------------------------------------------------------------------------------------------------

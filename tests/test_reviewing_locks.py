@@ -109,6 +109,19 @@ def test_a_name_that_both_recipes_state_the_digest_of_is_the_same_file(scratch: 
     assert not comparison.diff.tensors
 
 
+def test_a_source_with_another_name_is_still_the_file_that_was_locked(scratch: Scratch) -> None:
+    """Even where the sources are not alike: one is a trainer's checkpoint, with tensors that only training needs."""
+    save(Path("news.pth"), xtts_state(), step=1)
+    save(Path("audiobook.pth"), trainer_state(), step=2)
+    locked(scratch)
+    for name in ("news", "audiobook"):
+        scratch.put("recipe.yaml", TWO.replace(f"{name}:", "voice:"))
+        comparison = only()
+        assert comparison.diff is not None
+        assert [(its.what, its.same_file) for its in comparison.diff.sources] == [("renamed", True)]
+        assert (comparison.diff.tensors, comparison.diff.output, comparison.diff.weights) == ((), (), None)
+
+
 def test_a_first_lock_is_no_change_of_keys(scratch: Scratch) -> None:
     """What it says is taken for the recipe before, too."""
     text = Path("recipe.lock.yaml").read_text()
@@ -117,7 +130,7 @@ def test_a_first_lock_is_no_change_of_keys(scratch: Scratch) -> None:
     scratch.put("recipe.lock.yaml", text)
     comparison = only()
     assert (comparison.status, comparison.lock_changed) == (Status.SAME_PLAN, True)
-    assert comparison.bases == ("assumed: like what it is compared with", "from the lock")
+    assert comparison.bases == ("from what it is compared with", "from the lock")
 
 
 def test_a_source_that_the_lock_does_not_know_is_assumed(scratch: Scratch) -> None:

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from xttsrecipe.codes import Code
+from xttsrecipe.document import parse_document
+from xttsrecipe.errors import RecipeError
 from xttsrecipe.yaml_syntax import Loader, explain, scalar
 
 # Line breaks and control characters cannot stand in a one-line scalar; what is unassigned YAML does not allow.
@@ -304,3 +306,25 @@ def test_every_error_of_the_loader_can_be_explained(text: str) -> None:
         assert mark is None or 0 <= mark.line <= text.count("\n")
     finally:
         loader.dispose()
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> x\n", 1),
+        ("a: 1\r\n<<<<<<< HEAD\r\n", 2),
+        ("a: 1\n=======\n", 2),
+        ("a: 1\n>>>>>>> topic: b\n", 2),
+        ("a: 1\n||||||| base\n", 2),
+    ],
+)
+def test_the_marks_of_a_merge_conflict_are_told_as_such(text: str, line: int) -> None:
+    with pytest.raises(RecipeError) as caught:
+        parse_document(text, "a.yaml")
+    (problem,) = caught.value.problems
+    assert (problem.code, problem.where and problem.where.line) == (Code.MERGE_CONFLICT, line)
+
+
+@pytest.mark.parametrize("text", ["a: |\n  <<<<<<< HEAD\n  =======\n", "# =======\na: 1\n", 'a: "======="\n'])
+def test_text_that_looks_like_them_is_text(text: str) -> None:
+    assert "a" in parse_document(text, "a.yaml").data

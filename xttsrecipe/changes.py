@@ -14,6 +14,9 @@ from typing import Any
 from .errors import Problem
 from .specs import TensorSpec
 
+# What of SourceFacts another file content shows in.
+_CONTENT = ("sha256", "size", "layout", "version", "step", "epoch")
+
 # A source's name and its weight.
 Share = tuple[str, float]
 
@@ -98,7 +101,9 @@ class TensorChange:
 
 @dataclass(frozen=True, slots=True)
 class SourceFacts:
-    """What is known of a source's file. ``size`` in bytes; ``is_stated``: the recipe itself states the digest."""
+    """What is known of a source's file. ``size`` in bytes; ``is_stated``: the recipe itself states the digest;
+    ``text``: the path as the recipe has it, where what it stands for is not to be shown.
+    """
 
     path: Path
     sha256: str | None
@@ -108,6 +113,7 @@ class SourceFacts:
     step: Any
     epoch: Any
     is_stated: bool = False
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +134,14 @@ class SourceChange:
         if self.new is None:
             return "removed"
         return "renamed" if self.old_name != self.new_name else "changed"
+
+    @property
+    def has_other_content(self) -> bool:
+        """Whether the file is known not to be what it was, though it may lie where it did."""
+        if self.old is None or self.new is None:
+            return False
+        known = ((getattr(self.old, name), getattr(self.new, name)) for name in _CONTENT)
+        return any(was is not None and now is not None and was != now for was, now in known)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,6 +217,13 @@ class PlanDiff:
         """Whether both plans do the same."""
         return not (self.sources or self.weights or self.output or self.tensors)
 
+    @property
+    def changes_model(self) -> bool:
+        """Whether the output is another: not where sources only come, go or have another name, without a tensor that
+        changes, nor where weights do that no tensor has.
+        """
+        return bool(self.tensors or self.output) or any(change.has_other_content for change in self.sources)
+
 
 class Status(Enum):
     """How two recipes compare, in a word."""
@@ -251,6 +272,16 @@ class Comparison:
     def problems(self) -> tuple[Problem, ...]:
         """Of both sides."""
         return tuple(problem for side in (self.old, self.new) if side for problem in side.problems)
+
+    @property
+    def changes_model(self) -> bool:
+        """Whether there is another output, or may be: recipes that came, went or are not valid, too."""
+        return self.diff.changes_model if self.status is Status.CHANGED and self.diff else self.status.differs
+
+    @property
+    def faults(self) -> tuple[Problem, ...]:
+        """What is wrong with the recipe as it is now; what was wrong with it before is mended, or will be."""
+        return self.new.problems if self.new else ()
 
     @property
     def bases(self) -> tuple[str, ...]:

@@ -32,6 +32,7 @@ class Code(Enum):
     MERGE_KEY = ("XR012", "The merge key << is not part of a recipe.")
     EXPANDS_TOO_FAR = ("XR013", "Aliases expand to far more than a recipe holds, or it is nested too deeply.")
     YAML_SYNTAX = ("XR014", "The text is not YAML.")
+    MERGE_CONFLICT = ("XR015", "The file has the marks of a merge conflict in it.")
 
     UNKNOWN_SOURCE = ("XR101", "A name is not that of a source.")
     MISSING_WEIGHT = ("XR102", "A source has no weight.")

@@ -6,6 +6,7 @@ plans do; knows no texts, no files and no formats.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -30,6 +31,8 @@ from .xtts import LEAVES, component_of
 
 # Of a tensor that no method makes.
 _TAKEN = ("from", "carried")
+# Weights that differ by less, in parts of themselves, are equal.
+_SAME = 1e-12
 
 
 def diff_plans(old: Reviewed | None, new: Reviewed) -> PlanDiff:
@@ -84,6 +87,12 @@ class _Side:
             found[file] = found[file] + weight if file in found else weight
         return found
 
+    def weighed_globally(self) -> Mapping[int, float]:
+        """What each file weighs by the global weights, those that weigh nothing aside."""
+        assert self._plan is not None
+        weights = self._plan.recipe.default.weights
+        return {file: weight for file, weight in self.weighed(range(len(weights)), weights).items() if weight}
+
     def method(self, step: Step) -> tuple[str, Mapping[str, Any], bool] | None:
         """How a tensor is computed: the method, its parameters, whether by token. None for one that is taken."""
         if step.method in _TAKEN:
@@ -109,7 +118,7 @@ class _Side:
             return None
         method = self.method(step)
         how = method and (method[0], repr(sorted(method[1].items())), method[2])
-        return how, tuple(sorted(self.mixture(step).items()))
+        return how, tuple(sorted((file, f"{weight:.12g}") for file, weight in self.mixture(step).items()))
 
     def making(self, step: Step | None) -> Making | None:
         if step is None:
@@ -143,7 +152,9 @@ def _taken(pattern: str | None, method: str, name: str) -> Decided:
 
 
 def _weights(was: _Side, now: _Side) -> tuple[Decided | None, Decided] | None:
-    """The global weights, by what the sources are called now, where they differ."""
+    """The global weights where they differ: by file, and by what the sources are called now, as names may have changed
+    places, and a name may stand for another file, which the sources tell.
+    """
     after = now.says(None)
     if not was.is_there:
         return None, after
@@ -152,11 +163,13 @@ def _weights(was: _Side, now: _Side) -> tuple[Decided | None, Decided] | None:
     by_file = dict(zip(now.files, now.names, strict=True))
     for name, file in zip(was.names, was.files, strict=True):
         called.setdefault(name, by_file.get(file, name))
-    said = [
-        (says.method, dict(says.parameters), {called[name]: weight for name, weight in says.shares if weight})
-        for says in (before, after)
-    ]
-    return None if said[0] == said[1] else (before, after)
+    named = ({called[name]: weight for name, weight in says.shares if weight} for says in (before, after))
+    filed = (side.weighed_globally() for side in (was, now))
+    same_method = (before.method, before.parameters) == (after.method, after.parameters)
+    same = same_method and any(
+        old.keys() == new.keys() and not _weigh_otherwise(old, new) for old, new in (named, filed)
+    )
+    return None if same else (before, after)
 
 
 def _tensor_changes(was: _Side, now: _Side) -> Iterator[TensorChange]:
@@ -185,12 +198,18 @@ def _kinds(was: _Side, old: Step, now: _Side, new: Step) -> tuple[Kind, ...]:
     return tuple(kind for kind, is_so in found.items() if is_so)
 
 
-def _weigh_otherwise(before: Mapping[int, float], after: Mapping[int, float]) -> bool:
+def _weigh_otherwise(before: Mapping[Any, float], after: Mapping[Any, float]) -> bool:
     """Whether a file that stays has another weight, or those that come other weights than those that go."""
-    if any(before[file] != after[file] for file in before.keys() & after.keys()):
+    if not all(_same_weight(before[file], after[file]) for file in before.keys() & after.keys()):
         return True
     gone = sorted(before[file] for file in before.keys() - after.keys())
-    return gone != sorted(after[file] for file in after.keys() - before.keys())
+    came = sorted(after[file] for file in after.keys() - before.keys())
+    return len(gone) != len(came) or not all(map(_same_weight, gone, came))
+
+
+def _same_weight(one: float, other: float) -> bool:
+    """Normalized, 7 : 2 : 1 and 0.7 : 0.2 : 0.1 are not the same to the last bit."""
+    return math.isclose(one, other, rel_tol=_SAME)
 
 
 def _signatures(was: _Side, now: _Side) -> Mapping[str, Hashable]:

@@ -17,7 +17,7 @@ import yaml
 
 from .codes import Code
 from .errors import Location, Problem, RecipeError
-from .yaml_syntax import Loader, explain, scalar
+from .yaml_syntax import Loader, explain, merge_conflict, scalar
 
 # (key or index, …) from the root to a node.
 Path_ = tuple[str | int, ...]
@@ -186,6 +186,10 @@ class _Builder:
         return Document(self._file, self._text, self._data(root, (), 0), self._keys, self._values)
 
     def _compose(self) -> yaml.Node | None:
+        if conflict := merge_conflict(self._lines):
+            line, mark = conflict
+            what, hint = "has the marks of a merge conflict", "resolve it: keep what is right, and remove the marks"
+            raise RecipeError(Problem(Code.MERGE_CONFLICT, what, self._at(line, 0, len(mark)), hint=hint))
         loader = None
         try:
             loader = Loader(self._text)

@@ -6,8 +6,8 @@ Owns the shape of an error. Never formats one for a person (``report`` does) and
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -67,6 +67,19 @@ class Problem:
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what}" if self.where else self.what
+
+    def with_texts(self, changed: Callable[[str], str]) -> Problem:
+        """The same with every text changed so, and the name of the file; the line that is quoted stays."""
+        found, expected, hint = (text and changed(text) for text in (self.found, self.expected, self.hint))
+        return replace(
+            self,
+            what=changed(self.what),
+            where=self.where and replace(self.where, file=changed(self.where.file)),
+            found=found,
+            expected=expected,
+            hint=hint,
+            details=tuple(map(changed, self.details)),
+        )
 
 
 class XttsRecipeError(Exception):

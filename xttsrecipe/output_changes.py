@@ -13,6 +13,7 @@ from .changes import OutputChange
 from .companions import giver_of
 from .metadata import training_of
 from .plan import Plan
+from .settings import unexpanded
 from .xtts import VOCABULARY_FILE
 
 _VOCABULARY = "vocabulary of "
@@ -44,7 +45,7 @@ def output_changes(
 def _facts(plan: Plan, files: Sequence[int], certain: bool) -> Iterator[tuple[str, _Fact]]:
     recipe, output = plan.recipe, plan.recipe.output
     names = recipe.source_names
-    yield "path", _place(output.path, output.is_directory)
+    yield "path", _place(output.path, output.text, output.is_directory)
     yield "format", (output.format, output.format)
     layout = output.layout if not certain or output.layout == plan.layout else f"{output.layout}: {plan.layout}"
     yield "layout", (layout, layout)
@@ -60,7 +61,7 @@ def _facts(plan: Plan, files: Sequence[int], certain: bool) -> Iterator[tuple[st
         yield "companions", (files[giver], f"from {names[giver]}")
     for source in recipe.sources:
         if source.vocabulary:
-            yield f"{_VOCABULARY}{source.name}", _place(source.vocabulary, False)
+            yield f"{_VOCABULARY}{source.name}", _place(source.vocabulary, source.vocabulary_text or "", False)
     if recipe.vocabulary_order is not None:
         order = recipe.vocabulary_order
         yield "vocabulary.order", (files[order], names[order])
@@ -80,7 +81,7 @@ def _with_the_model(plan: Plan) -> Iterator[tuple[str, _Fact]]:
         yield name, (companion.digest, companion.origin)
 
 
-def _place(path: Path, is_directory: bool) -> _Fact:
+def _place(path: Path, written: str, is_directory: bool) -> _Fact:
     whole = os.path.abspath(path)  # noqa: PTH100 # which follows no links
     text = os.path.join(whole, "") if is_directory else whole  # noqa: PTH118
-    return os.path.normcase(text), text
+    return os.path.normcase(text), unexpanded(written) or text

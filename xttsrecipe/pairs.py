@@ -75,7 +75,7 @@ def find_pairs(old: str, new: str | None) -> Pairs:
     what lies there in the place of the other; of two, and beside the work tree, only what differs is looked at. Raises
     ValueError where OLD needs a NEW, XttsRecipeError where there is no such thing.
     """
-    repository = functools.cache(lambda: repository_at(Path.cwd()))
+    repository = functools.cache(_repository_here)
     before = _operand(old, repository)
     if new is None:
         if not isinstance(before.place, RevisionFolder):
@@ -91,6 +91,15 @@ def find_pairs(old: str, new: str | None) -> Pairs:
     elif after.bare:
         after = _same_place(after, before, repository())
     return _paired(before, after, changed, new)
+
+
+def _repository_here() -> Repository:
+    try:
+        here = Path.cwd()
+    except OSError as error:
+        what, hint = "the current folder is not there any more", "go to one that is: cd"
+        raise XttsRecipeError(Problem(Code.NO_REPOSITORY, what, hint=hint)) from error
+    return repository_at(here)
 
 
 def _needs_new(old: str, folder: Folder, name: str | None) -> str:
@@ -118,6 +127,9 @@ def _operand(text: str, repository: Callable[[], Repository]) -> _Operand:
     if _DRIVE.match(text):
         raise XttsRecipeError(Problem(Code.NOTHING_TO_COMPARE, "there is no such file or folder", Location(text)))
     revision, path_text = split_revision(text)
+    if not revision and path_text is not None:  # which git takes for its index
+        what, expected = "there is no revision before the :", "one, as in HEAD:recipes/a.yaml"
+        raise XttsRecipeError(Problem(Code.UNKNOWN_REVISION, what, Location(text), expected=expected))
     try:
         found = repository()
         tree = found.tree(revision)
@@ -238,11 +250,11 @@ def _has_recipe(pair: Pair) -> bool:
 
 
 def _text(place: Place, name: str) -> RecipeText | None:
-    return _texts(place, [name]).get(name)
+    return _texts(place, [name], links=True).get(name)
 
 
-def _texts(place: Place, names: Iterable[str]) -> dict[str, RecipeText]:
-    contents = place.contents([*names, *map(lock_name, names)])
+def _texts(place: Place, names: Iterable[str], links: bool = False) -> dict[str, RecipeText]:
+    contents = place.contents([*names, *map(lock_name, names)], links)
     found: dict[str, RecipeText] = {}
     for name in names:
         content, lock = contents.get(name), contents.get(lock_name(name))

@@ -21,8 +21,12 @@ class Place(Protocol):
     def names(self) -> Iterable[str]:
         """The files that may be recipes."""
 
-    def contents(self, names: Iterable[str]) -> Mapping[str, bytes | RecipeError]:
-        """What the files hold, those that are there, cut off where they are too long; or why they cannot be read."""
+    def contents(self, names: Iterable[str], links: bool) -> Mapping[str, bytes | RecipeError]:
+        """What the files hold, those that are there, cut off where they are too long; or why they cannot be read.
+
+        Folders are no files. Links are left out, but for recipes where ``links`` says that they were asked for: then
+        they are followed in the work tree, and cannot be read in a revision.
+        """
 
     def label(self, name: str) -> str:
         """What people call a file."""
@@ -45,8 +49,12 @@ class Folder:
     def names(self) -> Iterable[str]:
         return [found.relative_to(self.folder).as_posix() for found in recipe_files(self.folder)]
 
-    def contents(self, names: Iterable[str]) -> Mapping[str, bytes | RecipeError]:
-        return {name: self._content(name) for name in names if os.path.lexists(self.path(name))}
+    def contents(self, names: Iterable[str], links: bool) -> Mapping[str, bytes | RecipeError]:
+        return {name: self._content(name) for name in names if self._is_file(name, links and not is_lock_name(name))}
+
+    def _is_file(self, name: str, links: bool) -> bool:
+        path = self.path(name)
+        return os.path.lexists(path) and not os.path.isdir(path) and (links or not os.path.islink(path))  # noqa: PTH112, PTH114
 
     def _content(self, name: str) -> bytes | RecipeError:
         try:
@@ -82,7 +90,7 @@ class RevisionFolder:
         start = f"{self.top}/" if self.top else ""
         return full.removeprefix(start) if full.startswith(start) else None
 
-    def contents(self, names: Iterable[str]) -> Mapping[str, bytes | RecipeError]:
+    def contents(self, names: Iterable[str], links: bool) -> Mapping[str, bytes | RecipeError]:
         by_full = {self._full(name): name for name in names}
         entries = self.repository.entries(self.tree, list(by_full))
         found: dict[str, bytes | RecipeError] = {}
@@ -91,7 +99,7 @@ class RevisionFolder:
             name = by_full[full]
             if entry.is_file:
                 ids.setdefault(_most(name), {})[name] = entry.id
-            else:
+            elif not entry.is_folder and not (entry.is_link and (is_lock_name(name) or not links)):
                 found[name] = RecipeError(
                     Problem(
                         Code.NOT_IN_REVISION,

@@ -32,7 +32,7 @@ class Source:
     """A checkpoint that the recipe names: a file, or a model directory.
 
     ``sha256``: the digest that the model's file must have, lower-case hex. ``vocabulary``: the vocab.json that the
-    recipe names for it.
+    recipe names for it. ``text``, ``vocabulary_text``: the paths as they are written, nothing expanded.
     """
 
     name: str
@@ -40,6 +40,8 @@ class Source:
     sha256: str | None
     where: Location
     vocabulary: Path | None
+    text: str
+    vocabulary_text: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class Rule:
 class Output:
     """Where the merged checkpoint goes: a file, or a model directory (``is_directory``).
 
-    ``layout``: preserve, release or trainer. ``dtype`` None keeps the sources' types.
+    ``layout``: preserve, release or trainer. ``dtype`` None keeps the sources' types. ``text``: the path as written.
     """
 
     path: Path
@@ -91,6 +93,7 @@ class Output:
     layout: str
     dtype: DType | None
     where: Location
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,15 +193,18 @@ class _Parser:
         for name, entry in self._data["checkpoints"].items():
             text, digest = (entry, None) if isinstance(entry, str) else (entry["path"], entry.get("sha256"))
             path: Path_ = ("checkpoints", name)
-            vocabulary = None
+            vocabulary, vocabulary_text = None, None
             if name in vocabularies and name != ORDER:
-                vocabulary = self._file_name(vocabularies[name], ("vocabulary", name))
+                vocabulary_text = vocabularies[name]
+                vocabulary = self._file_name(vocabulary_text, ("vocabulary", name))
             yield Source(
                 name=name,
                 path=self._file_name(text, path),
                 sha256=digest and digest.lower(),
                 where=self._document.where(path),
                 vocabulary=vocabulary,
+                text=text,
+                vocabulary_text=vocabulary_text,
             )
 
     def _file_name(self, text: str, where: Path_) -> Path:
@@ -327,4 +333,5 @@ class _Parser:
             layout=output.get("layout", "preserve"),
             dtype=DType.named(output.get("dtype", "keep")),
             where=self._document.where(("output", "path")),
+            text=output["path"],
         )

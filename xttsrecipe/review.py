@@ -67,17 +67,24 @@ def plan_for_review(recipe: Recipe, known: Known, others: Known | None = None) -
 
     Raises RecipeError where recipe and headers do not fit.
     """
-    headers = [known.headers.get(source.name) or _assumed(source, known, others) for source in recipe.sources]
-    assumed = tuple(source.name for source in recipe.sources if source.name not in known.headers)
+    elsewhere = {
+        source.name: header
+        for source in recipe.sources
+        if source.name not in known.headers and others and (header := _same_file(source, others))
+    }
+    found = {**known.headers, **elsewhere}
+    headers = [found.get(source.name) or _assumed(source, known, others) for source in recipe.sources]
+    assumed = tuple(source.name for source in recipe.sources if source.name not in found)
     plan = _without_companions(recipe, headers) if assumed else make_plan(recipe, headers)
-    return Reviewed(plan, "; ".join(_basis(known, others, assumed)), known, assumed)
+    return Reviewed(plan, "; ".join(_basis(known, others, assumed, list(elsewhere))), known, assumed)
 
 
-def _basis(known: Known, others: Known | None, assumed: Sequence[str]) -> Iterator[str]:
+def _basis(known: Known, others: Known | None, assumed: Sequence[str], elsewhere: Sequence[str]) -> Iterator[str]:
     """What is known from where; with names where it is not the same for all."""
     groups = {
         "from the lock": [name for name in known.headers if name in known.locked],
         "from the checkpoints": [name for name in known.headers if name not in known.locked],
+        "from what it is compared with": elsewhere,
         f"assumed: {_like(known, others)}": assumed,
     }
     found = {text: names for text, names in groups.items() if names}
@@ -88,6 +95,27 @@ def _like(known: Known, others: Known | None) -> str:
     if known.headers:
         return "like the others"
     return "like what it is compared with" if others and others.headers else "XTTS-V2"
+
+
+def _same_file(source: Source, others: Known) -> Header | None:
+    """What is known of the same file in what it is compared with, whatever it is called there.
+
+    By digest where both are known, else by path, as ``source_changes`` tells files apart. Not where another vocabulary
+    goes with it.
+    """
+    for name, header in others.headers.items():
+        digest = others.stated.get(name) or others.locked.get(name)
+        named = header.vocabulary.path if header.vocabulary else None
+        if source.vocabulary and source.vocabulary != named:
+            continue
+        if source.sha256 == digest if source.sha256 and digest else _place(header) == os.path.abspath(source.path):  # noqa: PTH100
+            path = source.path / header.path.name if header.directory else source.path
+            return replace(header, path=path, directory=header.directory and source.path)
+    return None
+
+
+def _place(header: Header) -> str:
+    return os.path.abspath(header.directory or header.path)  # noqa: PTH100 # which follows no links
 
 
 def _assumed(source: Source, known: Known, others: Known | None) -> Header:

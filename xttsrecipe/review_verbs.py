@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import Annotated
 
 import typer
 
-from .errors import ExitCode
+from .errors import ExitCode, Problem, XttsRecipeError
 from .report.problems import problems_text
 from .report.streams import say, show
+from .report.workflow_commands import harmless
 
 
 class Format(str, Enum):
@@ -45,13 +47,13 @@ def diff(
     ] = Format.TEXT,
     keys: Annotated[bool, typer.Option("--keys", help="With text, list every tensor that changes.")] = False,
     exit_code: Annotated[
-        bool, typer.Option("--exit-code", help="Exit with 1 where plans differ, though that is no error.")
+        bool, typer.Option("--exit-code", help="Exit with 1 where an output changes, though that is no error.")
     ] = False,
 ) -> None:
     """Compare what recipes do, not their text: sources, weights, output, and every tensor by rule and component.
 
     The checkpoints need not be there. Text and format may differ where the plan is identical. A recipe that is not
-    valid is an error.
+    valid is an error, but for one that only was not valid before.
     """
     from .report.diff_formats import shown
     from .reviewing import compare
@@ -60,9 +62,18 @@ def diff(
         review = compare(old, new)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="OLD") from error
+    except XttsRecipeError as error:
+        _say(error.problems)
+        raise typer.Exit(ExitCode.NO) from None
     show(shown(review, format_.value, keys))
-    if review.problems:
-        say(problems_text(review.problems))
+    _say(review.problems)
+    if any(comparison.faults for comparison in review.comparisons):
         raise typer.Exit(ExitCode.NO)
-    if exit_code and any(comparison.status.differs for comparison in review.comparisons):
+    if exit_code and any(comparison.changes_model for comparison in review.comparisons):
         raise typer.Exit(ExitCode.NO)
+
+
+def _say(problems: Iterable[Problem]) -> None:
+    """On stderr, which a runner of workflows reads for commands too; a stranger may have named the files."""
+    if text := problems_text(problems):
+        say(harmless(text))

@@ -49,6 +49,10 @@ class Entry:
         return self.mode.startswith("100")
 
     @property
+    def is_link(self) -> bool:
+        return self.mode == _LINK
+
+    @property
     def is_folder(self) -> bool:
         return self.mode == "040000"
 
@@ -85,12 +89,18 @@ class Repository:
         what, where = f"there is no revision {revision!r} in the repository", Location(str(self.root))
         if ".." in revision:
             old, new = re.split(r"\.{2,3}", revision, maxsplit=1)
-            hint = f"name both apart: xttsrecipe diff {old or 'HEAD'} {new or 'HEAD'}"
-            return Problem(Code.UNKNOWN_REVISION, what, where, expected="one revision, not a range", hint=hint)
+            apart = f"name both apart: xttsrecipe diff {old or 'HEAD'} {new or 'HEAD'}"
+            return Problem(Code.UNKNOWN_REVISION, what, where, expected="one revision, not a range", hint=apart)
         names = _git(self.folder, "for-each-ref", f"--count={_MOST_SUGGESTED}", "--format=%(refname:short)")
         known = names.decode("utf-8", "replace").split("\n")[:-1]
         near = [name for name in known if name.endswith(f"/{revision}")] or nearest(revision, known)
-        hint = f"did you mean {' or '.join(map(repr, near[:3]))}?" if near else "a shallow clone has few: git fetch"
+        hint = None
+        if revision.startswith("-"):
+            hint = f"of a branch that is called so: refs/heads/{revision}"
+        elif near:
+            hint = f"did you mean {' or '.join(map(repr, near[:3]))}?"
+        elif _git(self.folder, "rev-parse", "--is-shallow-repository").strip() == b"true":
+            hint = "a shallow clone has few: git fetch"
         return Problem(Code.UNKNOWN_REVISION, what, where, expected="a branch, tag or commit", hint=hint)
 
     def resolved(self, path: str) -> str | None:

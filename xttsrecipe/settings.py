@@ -19,6 +19,8 @@ from .errors import Location, Problem, RecipeError, did_you_mean
 ORDER = "order"
 _MAX_DEPTH = 500
 
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -79,7 +81,12 @@ def apply_setting(document: Document, setting: Setting) -> Document:
     return document.with_value(path, value, origin)
 
 
+def unexpanded(text: str) -> str | None:
+    """A file name as it is written, where what it stands for is this machine's own, and may be a secret; else None."""
+    return text if text.startswith("~") or _VARIABLE.search(text) else None
+
+
 def expanded(text: str) -> Path:
     """A file name with ``~`` and ``${VAR}`` replaced; a variable that is not set, or empty, stays to be reported."""
-    text = re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1]) or match[0], text)
+    text = _VARIABLE.sub(lambda match: os.environ.get(match[1]) or match[0], text)
     return Path(os.path.expanduser(text))  # noqa: PTH111 # Path.expanduser raises where there is no such user

@@ -14,6 +14,7 @@ from typing import Any
 from .changes import SourceChange, SourceFacts
 from .metadata import training_of
 from .review import Reviewed
+from .settings import unexpanded
 
 
 def source_facts(reviewed: Reviewed | None) -> dict[str, SourceFacts]:
@@ -33,6 +34,7 @@ def source_facts(reviewed: Reviewed | None) -> dict[str, SourceFacts]:
             version=header.version if known else None,
             step=training.get("step"),
             epoch=training.get("epoch"),
+            text=unexpanded(source.text),
         )
     return found
 
@@ -106,7 +108,7 @@ def _changed_facts(old: SourceFacts, new: SourceFacts) -> list[str]:
     return [
         field.name
         for field in fields(SourceFacts)
-        if field.name != "is_stated"
+        if field.name not in ("is_stated", "text")
         and _both_known(was := getattr(old, field.name), now := getattr(new, field.name))
         and was != now
     ]

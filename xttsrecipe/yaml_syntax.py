@@ -19,6 +19,7 @@ _INT = re.compile(r"[-+]?[0-9]+\Z")
 _OTHER_INT = re.compile(r"0o[0-7]+\Z|0x[0-9a-fA-F]+\Z")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?\Z")
 _INFINITY = re.compile(r"[-+]?\.(inf|Inf|INF)\Z")
+_CONFLICT = re.compile(r"(<{7}(?= )|>{7}(?= )|\|{7}(?= )|={7}\Z)")
 _NAN = re.compile(r"\.(nan|NaN|NAN)\Z")
 
 # Python refuses to read longer integers, and no field of a recipe wants one.
@@ -79,6 +80,12 @@ def dump(data: Any) -> str:
     """
     text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=4096)
     return text
+
+
+def merge_conflict(lines: Sequence[str]) -> tuple[int, str] | None:
+    """The first line, from 0, that git marked where it could not merge, and the mark; such lines are no YAML here."""
+    marked = ((number, match[1]) for number, line in enumerate(lines) if (match := _CONFLICT.match(line)))
+    return next(marked, None)
 
 
 def explain(error: yaml.MarkedYAMLError, lines: Sequence[str]) -> tuple[yaml.Mark | None, Code, str, str | None]:

@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from tests.golden import check_golden
-from tests.showcase import showcase
+from tests.showcase import TWO, showcase
 from xttsrecipe.changes import (
     Amount,
     Amounts,
@@ -208,6 +208,16 @@ COMPARISONS = st.one_of(
         st.just(1), st.just(True), st.just(False),
     ),
 )  # fmt: skip
+
+
+def test_of_many_problems_of_a_recipe_the_first_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many = TWO + "overrides:\n" + "".join(f"  x{number}.*: from nobody{number}\n" for number in range(40))
+    names = [f"{number:02}.yaml" for number in range(20)]
+    monkeypatch.chdir(showcase(tmp_path / "work", dict.fromkeys(names, TWO), dict.fromkeys(names, many)).root)
+    text = diff_markdown(compare("main"))
+    assert text.count("[XR101]") == 20 * 5
+    assert text.count("… and 35 problems more; `--format json` has everything.") == 20
+    assert "left out here" not in text
 
 
 OURS = {

@@ -13,7 +13,7 @@ RECORDER = """\
 #!/bin/sh
 echo "$*" >>"$RECORD"
 case $* in
-  *--exit-code*) exit "${CHANGED:-1}" ;;
+  *--exit-code*) echo "differs"; exit "${CHANGED:-1}" ;;
 esac
 echo "compared"
 """

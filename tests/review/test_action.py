@@ -97,6 +97,18 @@ def test_a_comparison_that_fails_is_told_all_the_same(
     assert (outputs["changed"], outputs["comment"]) == ("true", "one is not valid\n")
 
 
+def test_a_second_comparison_that_fails_is_no_change(
+    review: Callable[..., Job], recorder: dict[str, Outputs], origin: Origin, action: Mapping[str, Any], tmp_path: Path
+) -> None:
+    failing = "#!/bin/sh\ncase $* in *--exit-code*) echo why >&2; exit 1 ;; esac\n" + RECORDER
+    Path(recorder["install"]["bin"], "xttsrecipe").write_text(failing)
+    clone = origin.clone(tmp_path / "clone", "refs/pull/1/merge", "--depth=1")
+    job = review(clone.folder, origin.context())
+    assert job.failed
+    assert "why" in job.log
+    assert set(job.outputs(action).values()) == {""}
+
+
 @pytest.mark.parametrize("status", [1, 2, 3])
 def test_a_comparison_that_says_nothing_fails_and_gives_nothing(
     status: int,

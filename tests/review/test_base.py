@@ -45,7 +45,7 @@ def test_the_base_is_found_and_fetched(
     known = len(clone.git("rev-list", "HEAD").split())
     job = review(clone.folder, origin.context(base=base, validate="false"))
     assert not job.failed, job.log
-    compared = {line.split()[1] for line in recorded(tmp_path)}
+    compared = {line.split()[1].removesuffix(":") for line in recorded(tmp_path)}
     assert {clone.git("rev-parse", f"{commit}^{{commit}}") for commit in compared} == {
         origin.left if expected == "tag" else getattr(origin, expected)
     }
@@ -63,7 +63,7 @@ def test_a_branch_is_compared_with_where_it_left_the_base_as_far_as_the_clone_kn
     context["github"]["event"]["pull_request"]["base"]["sha"] = origin.base
     job = review(clone.folder, context)
     assert not job.failed, job.log
-    assert recorded(tmp_path)[0] == f"diff {getattr(origin, expected)} --format markdown"
+    assert recorded(tmp_path)[0] == f"diff {getattr(origin, expected)}: --format markdown"
 
 
 @pytest.mark.parametrize("commit", ["left", "base", "head"])
@@ -74,7 +74,7 @@ def test_the_base_may_be_any_commit_of_origin(
     name = getattr(origin, commit)
     job = review(clone.folder, origin.context(base=name, validate="false"))
     assert not job.failed, job.log
-    assert recorded(tmp_path)[0] == f"diff {name} --format markdown"
+    assert recorded(tmp_path)[0] == f"diff {name}: --format markdown"
     assert clone.git("cat-file", "-t", name) == "commit"
 
 
@@ -109,7 +109,7 @@ def test_a_push_is_compared_with_what_was_there_before(
     clone = origin.clone(tmp_path / "clone", "main", "--depth=1")
     job = review(clone.folder, origin.context(validate="false") | {"github": {"event": {"before": origin.left}}})
     assert not job.failed, job.log
-    assert recorded(tmp_path)[0] == f"diff {origin.left} --format markdown"
+    assert recorded(tmp_path)[0] == f"diff {origin.left}: --format markdown"
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
@@ -122,4 +122,4 @@ def test_a_checkout_of_another_user_can_be_compared(review: Callable[..., Job], 
         clone.git("status")
     job = review(clone.folder, origin.context(validate="false"))
     assert not job.failed, job.log
-    assert recorded(tmp_path)[0] == f"diff {origin.base} --format markdown"
+    assert recorded(tmp_path)[0] == f"diff {origin.base}: --format markdown"

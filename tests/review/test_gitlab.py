@@ -76,7 +76,8 @@ def pipeline(tmp_path: Path, gitlab: GitLab) -> Callable[..., subprocess.Complet
     tool = tmp_path / "tools" / "xttsrecipe"
     tool.parent.mkdir()
     tool.write_text(
-        f'#!/bin/sh\necho "$*" >>{tmp_path}/record\ncase $1 in\n  validate) exit "$STATUS" ;;\n'
+        f'#!/bin/sh\necho "$*${{XTTSRECIPE_TOKEN+ with the token}}" >>{tmp_path}/record\n'
+        'case $1 in\n  validate) exit "$STATUS" ;;\n'
         f'  diff) git cat-file -e "$2" && cat {tmp_path}/compared && exit "$STATUS" ;;\nesac\n'
     )
     tool.chmod(0o755)
@@ -108,7 +109,7 @@ def pipeline(tmp_path: Path, gitlab: GitLab) -> Callable[..., subprocess.Complet
         assert (clone.folder / "recipes.md").read_text("utf-8") == COMPARED, done.stderr
         assert (tmp_path / "record").read_text().splitlines() == [
             "validate recipes",
-            f"diff {base} --format markdown",
+            f"diff {base}: --format markdown",
         ]
         assert not (clone.folder / "pwned").exists()
         return done

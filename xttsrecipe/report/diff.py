@@ -97,8 +97,8 @@ def path_text(path: Path) -> str:
 
 
 def _shortened(revision: str) -> str:
-    """An id of git's as git shortens it; a name as it is."""
-    return revision[:10] if re.fullmatch(r"[0-9a-f]{40,64}", revision) else revision
+    """An id of git's as git shortens it, without the : that says it is one; a name as it is."""
+    return revision[:10] if re.fullmatch(r"[0-9a-f]{40,64}:?", revision) else revision
 
 
 def _some(names: Sequence[str]) -> str:
@@ -258,7 +258,7 @@ class Words:
             return {}
         size = facts.size
         found = {
-            "path": self.name(path_text(facts.path)),
+            "path": self.name(facts.text or path_text(facts.path)),
             "sha256": facts.sha256 and f"sha256 {self.name(facts.sha256)}",
             "size": None if size is None else f"{size:,} bytes",
             "layout": facts.layout and f"{facts.layout} layout",

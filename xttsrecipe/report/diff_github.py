@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..changes import Comparison, Review, Status
+from ..changes import Comparison, Review, Side, Status
 from .diff import Words, cut
 from .layout import counted
 from .problems import message_text
@@ -16,11 +16,14 @@ _MOST_CHARACTERS = 2_000
 
 
 def diff_github(review: Review) -> str:
-    """The total, and a notice on each recipe that changed, an error on each problem; of many the first."""
+    """The total, and a notice on each recipe that changed, an error on each problem, a warning on each of before; of
+    many the first.
+    """
     said = [line for comparison in review.comparisons for line in _notice(comparison)]
-    errors = [line for comparison in review.comparisons for line in _errors(comparison)]
+    warnings = [line for comparison in review.comparisons for line in _annotations("warning", comparison.old)]
+    errors = [line for comparison in review.comparisons for line in _annotations("error", comparison.new)]
     lines = [f"{harmless(_WORDS.total(review))}\n"]
-    for what, found in (("notice", said), ("error", errors)):
+    for what, found in (("notice", said), ("warning", warnings), ("error", errors)):
         lines += found[:MOST_ANNOTATIONS]
         if len(found) > MOST_ANNOTATIONS:
             lines.append(f"{counted(len(found) - MOST_ANNOTATIONS, what)} more: see the summary of the job\n")
@@ -37,18 +40,17 @@ def _notice(comparison: Comparison) -> Iterator[str]:
     yield workflow_command("notice", message, file=workspace_path(side.path), line=line, title="xttsrecipe diff")
 
 
-def _errors(comparison: Comparison) -> Iterator[str]:
-    for side in (comparison.old, comparison.new):
-        for problem in side.problems if side else ():
-            assert side is not None
-            # The old recipe has other lines than those that an annotation would point to.
-            where = problem.where if side is comparison.new and problem.where else None
-            yield workflow_command(
-                "error",
-                message_text(problem, side.label if side is comparison.new else ""),
-                file=workspace_path(side.path),
-                line=where.line if where else None,
-                col=where.column if where else None,
-                endColumn=where.end_column if where else None,
-                title=f"{problem.code} {problem.code.label}",
-            )
+def _annotations(kind: str, side: Side | None) -> Iterator[str]:
+    for problem in side.problems if side else ():
+        assert side is not None
+        # The old recipe has other lines than those that an annotation would point to.
+        where = problem.where if kind == "error" and problem.where else None
+        yield workflow_command(
+            kind,
+            message_text(problem, side.label if kind == "error" else ""),
+            file=workspace_path(side.path),
+            line=where.line if where else None,
+            col=where.column if where else None,
+            endColumn=where.end_column if where else None,
+            title=f"{problem.code} {problem.code.label}",
+        )

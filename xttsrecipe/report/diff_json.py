@@ -103,7 +103,7 @@ def _facts(facts: SourceFacts | None) -> dict[str, Any] | None:
     if facts is None:
         return None
     return {
-        "path": str(facts.path),
+        "path": facts.text or str(facts.path),
         "sha256": facts.sha256,
         "bytes": facts.size,
         "layout": facts.layout,

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..changes import Amounts, Comparison, LayerRun, PlanDiff, Review, SourceChange, Status, TensorChange
+from ..errors import Problem
 from .diff import UNCHANGED, Words, amount_cells, cut, kinds_text, layers_text, told
 from .layout import counted
 from .markdown import MOST, code, fenced, inert_line, size_of, table
@@ -21,6 +22,7 @@ _LIST, _TABLE, _PROBLEMS = 0.25, 0.12, 0.3
 # What a line that says how much is left out may take, and what surrounds a list of keys.
 _NOTE, _FOLD = 300, 300
 _MOST_WARNINGS = 10
+_MOST_PROBLEMS = 5
 
 _IN_FULL = "`--format json` has everything"
 
@@ -81,13 +83,21 @@ def _head(comparison: Comparison, named: bool, most: int) -> str:
 
 def _problems(comparison: Comparison, room: int) -> str:
     lines: list[str] = []
-    for problem in comparison.problems:
+    for problem in _first(comparison):
         said = [inert_line(cut(line, 500)) for line in problems_text([problem]).splitlines()]
         room -= sum(size_of(line) + 2 for line in said)
         if room < 0:
             break
         lines += said
-    return fenced(lines) if lines else ""
+    more = len(comparison.problems) - len(_first(comparison))
+    rest = f"… and {counted(more, 'problem')} more; {_IN_FULL}.\n" if more else ""
+    return (fenced(lines) if lines else "") + rest
+
+
+def _first(comparison: Comparison) -> list[Problem]:
+    """What is wrong with the recipe now, then before, of both the first, so that there is room for other recipes."""
+    sides = (side.problems for side in (comparison.new, comparison.old) if side)
+    return [problem for problems in sides for problem in problems[:_MOST_PROBLEMS]]
 
 
 def _tables(diff: PlanDiff, room: int) -> Iterator[str]:
