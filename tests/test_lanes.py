@@ -60,9 +60,9 @@ def test_a_tensor_comes_in_pieces_from_first_to_last(tmp_path: Path) -> None:
     assert torch.allclose(merged, (one + two) / 2, atol=1e-6)
 
 
-@pytest.mark.parametrize("threads", [1, 2, 64])
-@pytest.mark.parametrize("wanted", ["keep", "float16", "bfloat16"])
-@pytest.mark.parametrize("count", [1, 2, 3, 8])
+@pytest.mark.parametrize("threads", [2, 64])
+@pytest.mark.parametrize("wanted", ["keep", "float16"])
+@pytest.mark.parametrize("count", [1, 2, 8])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.float64])
 def test_a_lane_holds_no_more_than_was_planned(
     dtype: torch.dtype, count: int, wanted: str, threads: int, tmp_path: Path

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.metadata
 import itertools
 from collections.abc import Iterator, Mapping
@@ -76,6 +77,11 @@ def _closure(environment: Mapping[str, str]) -> dict[str, list[Requirement]]:
     return asked
 
 
+@functools.cache
+def _closures() -> list[dict[str, list[Requirement]]]:
+    return [_closure(environment) for environment in ENVIRONMENTS]
+
+
 @pytest.mark.parametrize("environment", ENVIRONMENTS, ids=lambda one: " ".join(sorted({*one.values()} - {""})))
 def test_the_file_names_what_every_system_needs_and_nothing_else(environment: dict[str, str]) -> None:
     named = {name for name, requirement in REQUIREMENTS.items() if _applies(requirement, environment)}
@@ -98,7 +104,7 @@ def _near(requirement: Requirement) -> Iterator[Version]:
 @pytest.mark.parametrize("name", REQUIREMENTS)
 def test_no_version_is_allowed_that_somebody_refuses(name: str) -> None:
     ours = REQUIREMENTS[name]
-    asked = {str(one): one for environment in ENVIRONMENTS for one in _closure(environment).get(name, [])}
+    asked = {str(one): one for closure in _closures() for one in closure.get(name, [])}
     candidates = {version for one in (ours, *asked.values()) for version in _near(one)}
     refused = {
         (str(version), text)

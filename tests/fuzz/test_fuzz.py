@@ -25,7 +25,7 @@ def test_whatever_is_read_is_taken_or_refused(name: str) -> None:
         attempt(name, data)
     before = reset_peak()
 
-    @settings(max_examples=150, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=80, suppress_health_check=list(HealthCheck))
     @given(INPUTS[name])
     def any_input(data: bytes) -> None:
         attempt(name, data)
