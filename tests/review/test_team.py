@@ -97,7 +97,7 @@ def test_a_change_is_reviewed_and_its_model_proved_where_no_checkpoint_is(
     assert shown.stdout == (review.folder / "recipes" / "warm.yaml").read_text("utf-8")
     review.git("checkout", "--quiet", "origin/main")
     other = command("verify", tmp_path / "published.pth", "--recipe", "recipes/warm.yaml", cwd=review.folder)
-    assert (other.returncode, "is not the output that warm.lock.yaml has" in other.stderr) == (1, True)
+    assert (other.returncode, "recipe: is not the one that warm.lock.yaml is of" in other.stderr) == (1, True)
 
     pre_commit(review, home, "install")
     review.write("recipes/warm.yaml", TEXT.replace("weights:", "wieghts:"))
