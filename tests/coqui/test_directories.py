@@ -20,6 +20,8 @@ from .command import merge
 from .training import training_config
 
 WEIGHTS = (0.6, 0.4)
+# What Hugging Face shows; the client does not mind it.
+CARD = "README.md"
 ROW = "directory + directory"
 
 
@@ -57,14 +59,16 @@ def test_companions_are_the_heaviest_ones(merged: Path, checkpoints: Checkpoints
     source = checkpoints.directory("a")
     expected = {path.name: path.read_bytes() for path in source.iterdir() if path.name != "model.pth"}
     assert expected.keys() == {"config.json", "vocab.json", "speakers_xtts.pth"}
-    assert {path.name: path.read_bytes() for path in merged.iterdir() if path.name != "model.pth"} == expected
+    assert {
+        path.name: path.read_bytes() for path in merged.iterdir() if path.name not in ("model.pth", CARD)
+    } == expected
     assert [path.name for path in merged.parent.iterdir() if path.name.startswith(".")] == []
 
 
 def test_companions_may_be_chosen(checkpoints: Checkpoints, scratch: Path) -> None:
     sources = {name: checkpoints.directory(name) for name in "ab"}
     merged = merge(scratch, sources, WEIGHTS, "merged/", companions="from b")
-    names = {path.name for path in merged.iterdir()}
+    names = {path.name for path in merged.iterdir()} - {CARD}
     assert names == {"model.pth", "config.json", "vocab.json", "mel_stats.pth", "dvae.pth"}
     for name in names - {"model.pth"}:
         assert (merged / name).read_bytes() == (sources["b"] / name).read_bytes(), name
@@ -101,7 +105,7 @@ def test_weight_one_is_that_parents_voice(checkpoints: Checkpoints, scratch: Pat
 def test_with_itself_is_its_own_voice(checkpoints: Checkpoints, scratch: Path) -> None:
     source = checkpoints.directory("a")
     merged = merge(scratch, {"one": source, "same": source}, WEIGHTS, "merged/")
-    assert {path.name for path in merged.iterdir()} == {path.name for path in source.iterdir()}
+    assert {path.name for path in merged.iterdir()} == {CARD, *(path.name for path in source.iterdir())}
     model, parent = client.load_folder(merged), client.load_folder(source)
     assert torch.equal(client.speak(model, checkpoints.reference), checkpoints.voice("release", "a"))
     for speaker in SPEAKERS:
@@ -121,5 +125,5 @@ def test_the_folder_of_a_training_is_a_model_directory(checkpoints: Checkpoints,
     copy_model_files(training_config(checkpoints.training_files("a"), scratch), run, {})
     (run / "best_model.pth").symlink_to(checkpoints.path("trainer", "a"))
     merged = merge(scratch, {"run": run, "b": checkpoints.directory("b")}, WEIGHTS, "merged/")
-    assert {path.name for path in merged.iterdir()} == {"model.pth", "config.json", "vocab.json"}
+    assert {path.name for path in merged.iterdir()} == {"model.pth", "config.json", "vocab.json", CARD}
     client.assert_speech(client.speak(client.load_folder(merged), checkpoints.reference))
