@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -12,9 +11,9 @@ from .codes import Code
 from .errors import CheckpointError, Location, OutputError, Problem, RecipeError, listed
 from .lock import Lock, lock_path, lock_text, parse_lock, write_lock
 from .locking import changed, changed_sources, header_problems, lock_of, new_lock, not_meant
+from .metadata import PROVENANCE
 from .options import RunOptions
 from .plan import Plan
-from .plan_digest import plan_digest
 from .provenance import is_up_to_date, known_digests, sealed
 from .source_digests import SourceDigests, sha256_of
 from .summary import Summary
@@ -38,13 +37,12 @@ class Guard:
             raise RecipeError(_of_other_values(plan))
         self._before = _content(self._path)
         self._lock = parse_lock(new_lock(plan, None), self._path) if update else lock_of(plan.recipe)
-        self._digest = plan_digest(plan)
+        self.plan = sealed(plan, self._lock)
+        self._digest: str = self.plan.metadata.entries[PROVENANCE]["plan_sha256"]
         if not update:
             self._check(plan)
-        self.plan = sealed(plan, self._lock)
         self._wanted = known_digests(plan, self._lock)
         self._digests = SourceDigests(self._headers[name] for name in self._wanted)
-        self._stack = ExitStack()
 
     def _check(self, plan: Plan) -> None:
         lock = self._lock
@@ -90,13 +88,13 @@ class Guard:
         return replace(options or RunOptions(), digest=self._covers)
 
     def __enter__(self) -> Guard:
-        self._stack.enter_context(self._digests)
+        self._digests.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
+        self._digests.__exit__()
 
     def confirm(self, summary: Summary) -> None:
         """To be called when all is written and nothing is in its place yet. Raises CheckpointError for sources that are

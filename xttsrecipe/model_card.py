@@ -12,6 +12,7 @@ from dataclasses import replace
 from .companions import Companion
 from .metadata import training_of
 from .plan import Plan, rules_of
+from .report.fences import block, span
 from .report.layout import counted, printable
 from .report.plan import decision_text, loss_text, version_text
 from .version import __version__
@@ -50,8 +51,8 @@ def card_text(plan: Plan) -> str:
         parts.append(
             f"The model carries {_inline(said)}: the largest step and epoch of the sources, the mean of their losses."
         )
-    parts.append("## Recipe\n\n" + _fenced(recipe.text, "yaml"))
-    return "\n\n".join(parts) + "\n"
+    parts.append("## Recipe\n\n" + block(f"{recipe.text.rstrip()}\n", "yaml"))
+    return "\n\n".join(parts)
 
 
 def _front_matter(is_xtts: bool) -> Iterator[str]:
@@ -97,14 +98,4 @@ def _inline(text: str) -> str:
 
 
 def _code(text: str) -> str:
-    fence = "`"
-    while fence in text:
-        fence += "`"
-    return f"{fence}{printable(text).replace('|', chr(92) + '|')}{fence}"
-
-
-def _fenced(text: str, language: str) -> str:
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
+    return span(printable(text).replace("|", "\\|"))

@@ -15,8 +15,9 @@ from pathlib import Path
 from .codes import Code
 from .errors import Location, Problem, RecipeError, XttsRecipeError
 from .places import Folder, Place, RevisionFolder
-from .recipe_files import SUFFIXES, is_lock_name, is_recipe, lock_name, locked_names
+from .recipe_files import is_lock_name, is_recipe, lock_name, locked_names
 from .revisions import Repository, repository_at
+from .yaml_syntax import SUFFIXES
 
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 

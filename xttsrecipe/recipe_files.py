@@ -8,8 +8,8 @@ from pathlib import Path, PurePosixPath
 
 from .document import Document, document_of
 from .errors import RecipeError
+from .yaml_syntax import SUFFIXES
 
-SUFFIXES = (".yaml", ".yml")
 # A lock is a page; one of sources that have nothing in common with XTTS-V2 tells every tensor of each.
 MAX_LOCK_BYTES = 8 << 20
 LOCK_SUFFIX = ".lock.yaml"

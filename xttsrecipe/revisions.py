@@ -17,8 +17,7 @@ from pathlib import Path
 
 from .codes import Code
 from .errors import Location, Problem, XttsRecipeError, nearest
-
-SUFFIXES = (".yaml", ".yml")
+from .yaml_syntax import SUFFIXES
 
 # What would have git read patterns otherwise, or show differences its own way.
 _MEDDLING = (

@@ -114,9 +114,9 @@ def _lock_of(making: Making, recipe: Path | None) -> tuple[Lock, Plan] | None:
     for folder in remaking.folders(making.header, recipe):
         named = recipe is not None and os.path.isfile(recipe)  # noqa: PTH113 # never raises
         paths = [lock_path(recipe)] if recipe and named else sorted(folder.glob(f"*{LOCK_SUFFIX}"))[:_MOST_LOCKS]
+        made = remaking.recipe_in(making, folder, ())
         for path in paths:
             lock = read_lock(path)
-            made = remaking.recipe_in(making, folder, ())
             if lock is None or not all(source.name in lock.sources for source in made.sources):
                 continue
             plan = make_plan(made, [header for source in made.sources if (header := lock.header_of(source))])

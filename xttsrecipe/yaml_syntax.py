@@ -13,6 +13,9 @@ import yaml
 
 from .codes import Code
 
+# What YAML files are called.
+SUFFIXES = (".yaml", ".yml")
+
 _NULL = re.compile(r"(~|null|Null|NULL|)\Z")
 _BOOL = re.compile(r"(true|True|TRUE|false|False|FALSE)\Z")
 _INT = re.compile(r"[-+]?[0-9]+\Z")

@@ -17,10 +17,11 @@ from tests.showcase import AFTER, BEFORE, showcase
 from tests.strict_json import strictly
 from xttsrecipe.changes import Amount, Amounts, Comparison, Decided, Kind, LayerRun, Making, Review, Side, Status
 from xttsrecipe.diff import diff_plans
-from xttsrecipe.report.diff import Words, cut, kinds_text, layers_text, path_text
+from xttsrecipe.report.diff import Words, cut, kinds_text, layers_text
 from xttsrecipe.report.diff_github import diff_github
 from xttsrecipe.report.diff_json import diff_json
 from xttsrecipe.report.diff_text import diff_text
+from xttsrecipe.report.problems import path_text
 from xttsrecipe.reviewing import compare
 from xttsrecipe.specs import DType, TensorSpec
 

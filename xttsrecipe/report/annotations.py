@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from ..outcome import Validation
+from .fences import block
 from .layout import counted
 from .problems import message_text, problem_text, relative
-from .workflow_commands import MOST_ANNOTATIONS, harmless, workflow_command, workspace_path
+from .workflow_commands import MOST_ANNOTATIONS, harmless, problem_command
 
 # For the heading, the fence (as long as what a path has of its characters) and the line on what is left out.
 _FRAME_BYTES = 10_000
@@ -33,15 +33,7 @@ def _lines(results: Sequence[Validation]) -> Iterator[str]:
                 yield harmless(problem_text(problem))
                 continue
             where = problem.where if problem.where and problem.where.file == file else None
-            yield workflow_command(
-                "error",
-                message_text(problem, file),
-                file=workspace_path(result.file),
-                line=where.line if where else None,
-                col=where.column if where else None,
-                endColumn=where.end_column if where else None,
-                title=f"{problem.code} {problem.code.label}",
-            )
+            yield problem_command("error", problem, message_text(problem, file), result.file, where)
     if told > MOST_ANNOTATIONS:
         yield f"{told} problems: GitHub shows {MOST_ANNOTATIONS} of them beside their lines, the others stand above\n"
 
@@ -65,14 +57,7 @@ def summary_markdown(results: Sequence[Validation], room: int) -> str:
             break
         shown.append(text)
     if shown:
-        parts.append(_fenced("".join(shown)))
+        parts.append(block("".join(shown)))
     if rest := len(problems) - len(shown):
         parts.append(f"{counted(rest, 'problem')} more: see the log.\n")
     return "\n".join(parts)
-
-
-def _fenced(text: str) -> str:
-    """Lines as a block in which nothing is Markdown or HTML."""
-    longest = max(map(len, re.findall("`+", text)), default=0)
-    fence = "`" * max(longest + 1, 3)
-    return f"{fence}text\n{text}{fence}\n"

@@ -27,6 +27,7 @@ from ..changes import (
 from ..errors import listed
 from ..specs import shape_text
 from .layout import count_text, counted, printable, size_text
+from .problems import path_text
 
 NOTHING = "–"
 # Of GPT layers.
@@ -86,14 +87,6 @@ def kinds_text(amounts: Amounts) -> str:
 def layers_text(run: LayerRun) -> str:
     """``0–9``."""
     return str(run.first) if run.first == run.last else f"{run.first}–{run.last}"
-
-
-def path_text(path: Path) -> str:
-    """A path as short as the reader's place allows."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except (ValueError, OSError):  # elsewhere; or the reader's folder is gone
-        return str(path)
 
 
 def _shortened(revision: str) -> str:

@@ -8,7 +8,7 @@ from ..changes import Comparison, Review, Side, Status
 from .diff import Words, cut
 from .layout import counted
 from .problems import message_text
-from .workflow_commands import MOST_ANNOTATIONS, harmless, workflow_command, workspace_path
+from .workflow_commands import MOST_ANNOTATIONS, harmless, problem_command, workflow_command, workspace_path
 
 _WORDS = Words()
 # An annotation is a few lines; the step summary has the rest.
@@ -45,12 +45,5 @@ def _annotations(kind: str, side: Side | None) -> Iterator[str]:
         assert side is not None
         # The old recipe has other lines than those that an annotation would point to.
         where = problem.where if kind == "error" and problem.where else None
-        yield workflow_command(
-            kind,
-            message_text(problem, side.label if kind == "error" else ""),
-            file=workspace_path(side.path),
-            line=where.line if where else None,
-            col=where.column if where else None,
-            endColumn=where.end_column if where else None,
-            title=f"{problem.code} {problem.code.label}",
-        )
+        message = message_text(problem, side.label if kind == "error" else "")
+        yield problem_command(kind, problem, message, side.path, where)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from ..changes import (
@@ -23,7 +22,7 @@ from ..changes import (
     TensorChange,
 )
 from .diff import Words
-from .json_text import json_text
+from .json_text import json_text, whole
 from .validation_json import problem_data
 
 _WORDS = Words()
@@ -38,16 +37,7 @@ def diff_json(review: Review) -> str:
         "count": {status.value.replace(" ", "_"): review.count(status) for status in Status},
         "recipes": [_comparison(comparison) for comparison in review.comparisons],
     }
-    return json_text(_whole(data))
-
-
-def _whole(data: Any) -> Any:
-    """Without what is half a character (of a file's name, say): not every parser takes that."""
-    if isinstance(data, str):
-        return data.encode("utf-8", "backslashreplace").decode()
-    if isinstance(data, Mapping):
-        return {_whole(key): _whole(value) for key, value in data.items()}
-    return [_whole(item) for item in data] if isinstance(data, (list, tuple)) else data
+    return json_text(whole(data))
 
 
 def _comparison(comparison: Comparison) -> dict[str, Any]:

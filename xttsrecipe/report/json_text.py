@@ -13,6 +13,15 @@ def json_text(data: Any) -> str:
     return json.dumps(_finite(data), indent=2, default=str, allow_nan=False) + "\n"
 
 
+def whole(data: Any) -> Any:
+    """The same without what is half a character (of a file's name, say): not every parser takes that."""
+    if isinstance(data, str):
+        return data.encode("utf-8", "backslashreplace").decode()
+    if isinstance(data, Mapping):
+        return {whole(key): whole(value) for key, value in data.items()}
+    return [whole(item) for item in data] if isinstance(data, (list, tuple)) else data
+
+
 def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None

@@ -71,12 +71,17 @@ def _excerpt(where: Location) -> list[str]:
     ]
 
 
-def relative(path: Path) -> str:
-    """A path as short as the reader's place allows, fit to print."""
+def path_text(path: Path) -> str:
+    """A path as short as the reader's place allows."""
     try:
-        return printable(str(path.relative_to(Path.cwd())))
+        return str(path.relative_to(Path.cwd()))
     except (ValueError, OSError):  # elsewhere; or the reader's folder is gone
-        return printable(str(path))
+        return str(path)
+
+
+def relative(path: Path) -> str:
+    """The same, fit to print."""
+    return printable(path_text(path))
 
 
 def place_text(path: Path, is_directory: bool) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 from ..errors import Problem
 from ..outcome import Validation
-from .json_text import json_text
+from .json_text import json_text, whole
 
 
 def validation_json(results: Sequence[Validation]) -> str:
@@ -29,11 +29,11 @@ def validation_json(results: Sequence[Validation]) -> str:
 
 def _file(result: Validation) -> dict[str, Any]:
     return {
-        "file": _text(str(result.file)),
+        "file": whole(str(result.file)),
         "valid": not result.problems,
         "extent": result.extent or None,
-        "warnings": list(map(_text, result.warnings)),
-        "notes": list(map(_text, result.notes)),
+        "warnings": whole(result.warnings),
+        "notes": whole(result.notes),
         "problems": list(map(problem_data, result.problems)),
     }
 
@@ -44,18 +44,13 @@ def problem_data(problem: Problem) -> dict[str, Any]:
     return {
         "code": str(problem.code),
         "name": problem.code.label,
-        "message": _text(problem.what),
-        "file": where and _text(where.file),
+        "message": whole(problem.what),
+        "file": where and whole(where.file),
         "line": where and where.line,
         "column": where and where.column,
         "endColumn": where and where.end_column,
-        "found": _text(problem.found),
-        "expected": _text(problem.expected),
-        "hint": _text(problem.hint),
-        "details": list(map(_text, problem.details)),
+        "found": whole(problem.found),
+        "expected": whole(problem.expected),
+        "hint": whole(problem.hint),
+        "details": whole(problem.details),
     }
-
-
-def _text(text: str | None) -> str | None:
-    """Without what is half a character (of a file's name, say): not every parser takes that."""
-    return text and text.encode("utf-8", "backslashreplace").decode()

@@ -1,7 +1,6 @@
 """Lines in the log of a GitHub workflow: commands that make annotations, and text that is no command.
 
 Commands, their escaping and limits: https://docs.github.com/actions/reference/workflows-and-actions/workflow-commands
-Knows nothing of what is told.
 """
 
 from __future__ import annotations
@@ -9,6 +8,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from ..errors import Location, Problem
 from .layout import printable
 from .repository import path_in, repository_root
 
@@ -28,6 +28,19 @@ def workflow_command(name: str, message: str, **properties: str | int | None) ->
     head = f"{name} {','.join(f'{key}={value}' for key, value in given.items())}" if given else name
     lines = "\n".join(map(printable, message.split("\n")))
     return f"::{head}::{lines.translate(_DATA)}\n"
+
+
+def problem_command(kind: str, problem: Problem, message: str, path: Path, where: Location | None) -> str:
+    """The annotation of a problem (``kind``: error, warning) on a file, at the place in it where that is known."""
+    return workflow_command(
+        kind,
+        message,
+        file=workspace_path(path),
+        line=where.line if where else None,
+        col=where.column if where else None,
+        endColumn=where.end_column if where else None,
+        title=f"{problem.code} {problem.code.label}",
+    )
 
 
 def harmless(text: str) -> str:
