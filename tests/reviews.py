@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.builders import write_recipe
 from xttsrecipe.changes import Amounts, Kind, PlanDiff
-from xttsrecipe.diff import diff_plans
+from xttsrecipe.diff.plans import diff_plans
 from xttsrecipe.recipe import load_recipe
 from xttsrecipe.review import Reviewed, known_of, plan_for_review
 

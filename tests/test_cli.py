@@ -30,11 +30,11 @@ from tests.merging import folder_bytes
 from tests.strict_json import strictly
 from tests.voices import two_voices, voice
 from xttsrecipe import api
+from xttsrecipe.digests.sources import SourceDigests
 from xttsrecipe.report import inspection
 from xttsrecipe.report.components import components_json, components_text
 from xttsrecipe.report.plan import plan_keys_text, plan_text
 from xttsrecipe.report.plan_json import plan_json
-from xttsrecipe.source_digests import SourceDigests
 from xttsrecipe.specs import FileStamp
 
 VERBS = ("run", "plan", "validate", "diff", "inspect", "components", "init", "schema")

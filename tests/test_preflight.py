@@ -18,7 +18,7 @@ from xttsrecipe.api import execute_plan, make_plan, run
 from xttsrecipe.claims import claim, hidden_name
 from xttsrecipe.errors import CheckpointError, OutputError, XttsRecipeError
 from xttsrecipe.plan import Plan
-from xttsrecipe.preflight import check, output_problems, provenance_of
+from xttsrecipe.preflight import check, output_problems, provenance_at
 
 STATES = [{"x": torch.zeros(3)}, {"x": torch.ones(3)}]
 
@@ -65,7 +65,7 @@ def test_a_foreign_output_is_replaced_with_force_only(make: Callable[[Path], Non
     make(tmp_path / "out.pth")
     assert refusal(tmp_path, plan) == "exists and was not made by xttsrecipe: it is not replaced"
     run(plan, force=True)
-    assert provenance_of(tmp_path / "out.pth") is not None
+    assert provenance_at(tmp_path / "out.pth")
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".pt", ".safetensors"])
@@ -79,11 +79,11 @@ def test_our_own_output_is_replaced(suffix: str, plan: Plan, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("provenance", ["text", 7, None, ["list"]])
 def test_an_entry_of_our_name_alone_does_not_make_a_file_ours(provenance: object, tmp_path: Path) -> None:
-    assert provenance_of(save(tmp_path / "other.pth", STATES[0], xttsrecipe=provenance)) is None
+    assert not provenance_at(save(tmp_path / "other.pth", STATES[0], xttsrecipe=provenance))
 
 
 def test_what_is_not_there_is_not_ours(tmp_path: Path) -> None:
-    assert provenance_of(tmp_path / "nothing.pth") is None
+    assert not provenance_at(tmp_path / "nothing.pth")
 
 
 def by_path(source: Path, output: Path) -> None:
@@ -369,7 +369,7 @@ def test_a_directory_that_is_new_or_empty_is_written(
 ) -> None:
     make(tmp_path / "out")
     run(voices)
-    assert provenance_of(tmp_path / "out/model.pth") is not None
+    assert provenance_at(tmp_path / "out/model.pth")
 
 
 def test_our_own_directory_is_replaced(voices: Plan, tmp_path: Path) -> None:
@@ -384,7 +384,7 @@ def test_a_foreign_model_directory_is_replaced_with_force_only(voices: Plan, tmp
     voice(tmp_path / "out", seed=9)
     assert refusal(tmp_path, voices).startswith("exists and was not made by xttsrecipe")
     run(voices, force=True)
-    assert provenance_of(tmp_path / "out/model.pth") is not None
+    assert provenance_at(tmp_path / "out/model.pth")
 
 
 def test_companions_without_a_model_of_ours_are_foreign(voices: Plan, tmp_path: Path) -> None:

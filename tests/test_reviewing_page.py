@@ -17,7 +17,7 @@ from tests.golden import UPDATE
 from tests.showcase import AFTER, BEFORE, BLEND, showcase
 from tests.strict_json import strictly
 from xttsrecipe.changes import Kind, Status
-from xttsrecipe.review_verbs import Format
+from xttsrecipe.verbs.diff import Format
 
 PAGE = PROJECT / "docs" / "reviewing.md"
 BEGIN, END = "<!-- what it prints begins here -->\n", "<!-- and ends here -->\n"

@@ -10,9 +10,9 @@ import pytest
 
 from tests import samples
 from tests.commands import invoke
-from xttsrecipe import remaking
 from xttsrecipe.errors import XttsRecipeError
 from xttsrecipe.options import RunOptions
+from xttsrecipe.provenance import remaking
 from xttsrecipe.settings import parse_setting
 from xttsrecipe.verification import Proof, verify
 

@@ -26,9 +26,9 @@ from .codes import Code
 from .errors import CheckpointError, Problem, XttsRecipeError
 from .guard import Guard
 from .lock import Lock
-from .model_card import with_card
 from .options import RunOptions
 from .plan import Plan
+from .provenance.model_card import with_card
 from .recipe import Recipe
 from .settings import output_setting, parse_setting
 from .sources import open_sources
@@ -139,7 +139,7 @@ def import_torch() -> None:
     if "torch" not in sys.modules:
         gc.collect()  # what reading the headers left behind, before torch takes its memory beside it
     try:
-        from . import execute  # noqa: F401
+        from . import execute as execute
     except ModuleNotFoundError as error:
         raise XttsRecipeError(
             Problem(

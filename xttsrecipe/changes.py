@@ -72,7 +72,7 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True)
-class Making:
+class MadeFrom:
     """What a tensor is made from: the sources that are read for it, and how. ``method`` as in ``Decided``."""
 
     spec: TensorSpec
@@ -87,8 +87,8 @@ class TensorChange:
 
     key: str
     component: str
-    old: Making | None
-    new: Making | None
+    old: MadeFrom | None
+    new: MadeFrom | None
     kinds: tuple[Kind, ...]
 
     @property
@@ -180,8 +180,8 @@ class LayerPart:
     """
 
     parts: tuple[str, ...]
-    old: Making | None
-    new: Making | None
+    old: MadeFrom | None
+    new: MadeFrom | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,7 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Comparison:
+class RecipeChange:
     """What became of one recipe. ``name``: what the report calls it. ``line``: the first that differs in the new text.
     ``diff``: where there are plans to compare, and they differ.
     """
@@ -298,13 +298,13 @@ class Review:
 
     old: str
     new: str | None
-    comparisons: tuple[Comparison, ...]
+    recipes: tuple[RecipeChange, ...]
 
     def count(self, status: Status) -> int:
         """How many recipes compare so."""
-        return sum(comparison.status is status for comparison in self.comparisons)
+        return sum(change.status is status for change in self.recipes)
 
     @property
     def problems(self) -> tuple[Problem, ...]:
         """Of all recipes."""
-        return tuple(problem for comparison in self.comparisons for problem in comparison.problems)
+        return tuple(problem for change in self.recipes for problem in change.problems)

@@ -13,12 +13,10 @@ from typing import Annotated
 import typer
 
 from . import api, interrupts, preflight, validation
-from .arguments import OutputPath, RecipeFile, Settings, loaded_recipe
 from .codes import Code
 from .errors import ExitCode, Location, OutputError, Problem, XttsRecipeError
 from .locking import header_problems, lock_of
 from .patterns import PatternError
-from .provenance_verbs import lock, show_recipe, verify
 from .report import inspection
 from .report import plan as plan_report
 from .report.components import components_json, components_text
@@ -26,11 +24,13 @@ from .report.plan_json import plan_json
 from .report.problems import problem_text, relative
 from .report.streams import say, say_note, show
 from .report.validation import ValidationFormat, show_validations
-from .review_verbs import diff
-from .run_verb import run
 from .schema import schema_text
 from .starter import starter_recipe
-from .verb import verb
+from .verbs import verb
+from .verbs.arguments import OutputPath, RecipeFile, Settings, loaded_recipe
+from .verbs.diff import diff
+from .verbs.provenance import lock, show_recipe, verify
+from .verbs.run import run
 from .version import __version__
 
 app = typer.Typer(

@@ -22,19 +22,19 @@ with warnings.catch_warnings():
     import torch
 
 from .codes import Code
-from .comparison import Comparison
 from .crew import Crew, Room, Shared
+from .digests.tensors import tensors_digest
 from .errors import OutputError, Problem, XttsRecipeError, listed
 from .heap import give_back_large_blocks
 from .lanes import Lane
 from .nonfinite import NonFiniteCount
 from .options import RunOptions
 from .plan import HELD_BYTES, Plan, held_bytes
+from .provenance.comparison import Comparison
 from .source_files import SourceFile
 from .specs import Header
 from .steps import Step
 from .summary import NonFinite, Summary
-from .tensor_digests import tensors_digest
 from .writers import Writer, open_output, open_writer, writing
 
 # A thread tells how far it is whenever it has written so much of a tensor: each time costs the others a moment.

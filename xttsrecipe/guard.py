@@ -8,14 +8,14 @@ from pathlib import Path
 from types import TracebackType
 
 from .codes import Code
+from .digests.sources import SourceDigests, sha256_of
 from .errors import CheckpointError, Location, OutputError, Problem, RecipeError, listed
 from .lock import Lock, lock_path, lock_text, parse_lock, write_lock
 from .locking import changed, changed_sources, header_problems, lock_of, new_lock, not_meant
-from .metadata import PROVENANCE
+from .metadata import provenance_of
 from .options import RunOptions
 from .plan import Plan
 from .provenance import is_up_to_date, known_digests, sealed
-from .source_digests import SourceDigests, sha256_of
 from .summary import Summary
 
 
@@ -38,7 +38,7 @@ class Guard:
         self._before = _content(self._path)
         self._lock = parse_lock(new_lock(plan, None), self._path) if update else lock_of(plan.recipe)
         self.plan = sealed(plan, self._lock)
-        self._digest: str = self.plan.metadata.entries[PROVENANCE]["plan_sha256"]
+        self._digest: str = provenance_of(self.plan.metadata.entries)["plan_sha256"]
         if not update:
             self._check(plan)
         self._wanted = known_digests(plan, self._lock)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from .codes import Code
+from .digests.plan import plan_digest
+from .digests.sources import sha256_of
 from .errors import Problem, RecipeError
 from .lock import Lock, lock_path, lock_text, read_lock
 from .metadata import training_of
 from .plan import Plan
-from .plan_digest import plan_digest
 from .recipe import Recipe, Source
-from .source_digests import sha256_of
 from .specs import Header
 
 

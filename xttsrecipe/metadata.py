@@ -65,10 +65,15 @@ def _json(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=True, sort_keys=False)
 
 
+def provenance_of(entries: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a checkpoint says of how xttsrecipe made it; nothing where it was not."""
+    made = entries.get(PROVENANCE)
+    return made if isinstance(made, Mapping) else {}
+
+
 def training_of(entries: Mapping[str, Any]) -> Mapping[str, Any]:
     """step, epoch and model_loss of a checkpoint: at top level, or where a release layout keeps them."""
-    made = entries.get(PROVENANCE)
-    kept = made.get("training") if isinstance(made, Mapping) else None
+    kept = provenance_of(entries).get("training")
     found = {**(kept if isinstance(kept, Mapping) else {}), **entries}
     return {name: found[name] for name in TRAINING if found.get(name) is not None}
 

@@ -18,7 +18,7 @@ from .checkpoints.unchanged import stamps_at
 from .codes import Code
 from .companions import vocabulary_name
 from .errors import CheckpointError, Location, OutputError, Problem, listed
-from .metadata import PROVENANCE
+from .metadata import provenance_of
 from .plan import Plan
 from .remains import recover
 
@@ -136,12 +136,12 @@ def _file_refusals(plan: Plan, force: bool) -> Iterator[Problem]:
             return
     if force:
         return
-    made = provenance_of(output)
-    if existing and made is None:
+    made = provenance_at(output)
+    if existing and not made:
         yield _foreign(output)
         return
     others = [path for path, new in beside.items() if _exists(path) and content_digest(path) != new.digest]
-    changed = _not_as_written(made or {}, others)
+    changed = _not_as_written(made, others)
     if changed:
         yield _refused(
             Code.CHANGED_SINCE_WRITTEN,
@@ -190,8 +190,8 @@ def _directory_refusals(plan: Plan, force: bool) -> Iterator[Problem]:
         return
     if force or not any(output.iterdir()):
         return
-    made = provenance_of(plan.model_path)
-    if made is None:
+    made = provenance_at(plan.model_path)
+    if not made:
         yield _foreign(output)
         return
     changed = _not_as_written(made, (path for path in output.iterdir() if path != plan.model_path))
@@ -229,13 +229,11 @@ def _exists(path: Path) -> bool:
     return True
 
 
-def provenance_of(path: Path) -> Mapping[str, Any] | None:
-    """What a checkpoint says of how xttsrecipe made it; None where it did not, and where there is no checkpoint."""
-    try:
-        made = open_checkpoint(path).entries.get(PROVENANCE)
-    except CheckpointError:
-        return None
-    return made if isinstance(made, dict) else None
+def provenance_at(path: Path) -> Mapping[str, Any]:
+    """What the checkpoint there says of how xttsrecipe made it; nothing where it was not, or there is none."""
+    with contextlib.suppress(CheckpointError):
+        return provenance_of(open_checkpoint(path).entries)
+    return {}
 
 
 def _same_file(source: Path, output: Path) -> bool:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from . import api, checkpoints
 from .codes import Code
+from .digests.plan import plan_digest
 from .errors import Location, Problem, RecipeError, XttsRecipeError, listed
 from .lock import Lock
 from .locking import changed_sources, contradictions, lock_of
 from .outcome import Validation
 from .plan import make_plan
-from .plan_digest import plan_digest
 from .recipe import Recipe, Source
 from .recipe_files import is_lock_name, locked_names, recipe_files
 from .rules import rule_problems

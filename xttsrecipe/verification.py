@@ -8,15 +8,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import api, remaking
+from . import api
 from .codes import Code
+from .digests.plan import plan_digest
 from .errors import CheckpointError, Location, Problem, XttsRecipeError
 from .lock import Lock, lock_path, read_lock
 from .options import RunOptions
 from .plan import Plan, make_plan
-from .plan_digest import plan_digest
+from .provenance import remaking
+from .provenance.remaking import Making
 from .recipe_files import LOCK_SUFFIX
-from .remaking import Making
 from .report.layout import counted
 from .settings import Setting
 

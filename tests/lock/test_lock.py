@@ -21,11 +21,11 @@ from tests.builders import save, write_recipe
 from tests.golden import check_golden
 from tests.merging import recipe_of
 from xttsrecipe.api import load_recipe, make_plan
+from xttsrecipe.digests.plan import plan_digest
 from xttsrecipe.errors import RecipeError
 from xttsrecipe.lock import lock_path, lock_text, parse_lock, read_lock, write_lock
 from xttsrecipe.locking import new_lock
 from xttsrecipe.plan import Plan
-from xttsrecipe.plan_digest import plan_digest
 from xttsrecipe.recipe import Recipe
 from xttsrecipe.recipe_files import is_lock_name
 from xttsrecipe.report.plan import plan_keys_text, plan_text

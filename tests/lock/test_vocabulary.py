@@ -12,10 +12,10 @@ from tests.lock.test_lock import facts, locked, without_sources
 from tests.merging import recipe_of
 from tests.voices import AUDIOBOOK, NEWS, two_voices, voice
 from xttsrecipe.api import load_recipe, make_plan
+from xttsrecipe.digests.plan import plan_digest
 from xttsrecipe.errors import CheckpointError
 from xttsrecipe.lock import lock_path, read_lock
 from xttsrecipe.locking import new_lock
-from xttsrecipe.plan_digest import plan_digest
 
 
 @pytest.mark.parametrize("output", ["out/", "out.pth"])

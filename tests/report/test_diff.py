@@ -15,14 +15,15 @@ from tests.golden import check_golden
 from tests.reviews import TWO, reviewed
 from tests.showcase import AFTER, BEFORE, showcase
 from tests.strict_json import strictly
-from xttsrecipe.changes import Amount, Amounts, Comparison, Decided, Kind, LayerRun, Making, Review, Side, Status
-from xttsrecipe.diff import diff_plans
-from xttsrecipe.report.diff import Words, cut, kinds_text, layers_text
+from xttsrecipe.changes import Amount, Amounts, Decided, Kind, LayerRun, MadeFrom, RecipeChange, Review, Side, Status
+from xttsrecipe.diff.plans import diff_plans
+from xttsrecipe.diff.recipes import compare
+from xttsrecipe.report.diff import Words, kinds_text, layers_text
 from xttsrecipe.report.diff_github import diff_github
 from xttsrecipe.report.diff_json import diff_json
 from xttsrecipe.report.diff_text import diff_text
+from xttsrecipe.report.layout import cut
 from xttsrecipe.report.problems import path_text
-from xttsrecipe.reviewing import compare
 from xttsrecipe.specs import DType, TensorSpec
 
 SPEC = TensorSpec((2, 3), DType.FLOAT32)
@@ -48,8 +49,8 @@ def test_text_looks_as_agreed(review: Review) -> None:
 
 
 def test_text_with_keys_looks_as_agreed(review: Review) -> None:
-    few = [its for its in review.comparisons if "sources" in its.name]
-    text = diff_text(replace(review, comparisons=tuple(few)), keys=True)
+    few = [its for its in review.recipes if "sources" in its.name]
+    text = diff_text(replace(review, recipes=tuple(few)), keys=True)
     lines = text.splitlines()
     start = lines.index("  keys")
     assert len(lines) - start - 1 == 963
@@ -57,12 +58,12 @@ def test_text_with_keys_looks_as_agreed(review: Review) -> None:
 
 
 def test_text_of_one_recipe_needs_no_total(review: Review) -> None:
-    one = diff_text(replace(review, comparisons=review.comparisons[-1:]), keys=False)
+    one = diff_text(replace(review, recipes=review.recipes[-1:]), keys=False)
     assert one == "recipes/text.yaml: text changed, plan identical\n  basis: assumed: XTTS-V2\n"
 
 
 def test_nothing_that_differs_is_said(review: Review) -> None:
-    assert diff_text(replace(review, comparisons=()), keys=False) == "main → work tree: no recipe differs\n"
+    assert diff_text(replace(review, recipes=()), keys=False) == "main → work tree: no recipe differs\n"
 
 
 def test_of_many_recipes_those_that_are_identical_are_only_counted(review: Review) -> None:
@@ -102,9 +103,9 @@ def test_of_many_annotations_github_would_show_the_first_only(tmp_path: Path, mo
 
 
 def test_problems_of_the_old_recipe_point_to_no_line_of_the_new_one(review: Review) -> None:
-    (broken,) = [its for its in review.comparisons if its.status is Status.INVALID]
+    (broken,) = [its for its in review.recipes if its.status is Status.INVALID]
     turned = replace(broken, old=broken.new, new=broken.old)
-    text = diff_github(replace(review, comparisons=(turned,)))
+    text = diff_github(replace(review, recipes=(turned,)))
     assert "::warning file=recipes/broken.yaml,title=XR101 unknown-source::recipes/broken.yaml:4:22: weights" in text
     assert "::error" not in text
 
@@ -112,11 +113,11 @@ def test_problems_of_the_old_recipe_point_to_no_line_of_the_new_one(review: Revi
 # --- words ----------------------------------------------------------------------------------------------------------
 
 
-def merged(*shares: tuple[str, float], method: str = "linear", by_token: bool = False) -> Making:
-    return Making(SPEC, method, by_token, shares)
+def merged(*shares: tuple[str, float], method: str = "linear", by_token: bool = False) -> MadeFrom:
+    return MadeFrom(SPEC, method, by_token, shares)
 
 
-FROM_NEWS = Making(SPEC, "from", False, (("news", 1.0),))
+FROM_NEWS = MadeFrom(SPEC, "from", False, (("news", 1.0),))
 
 
 @pytest.mark.parametrize(
@@ -137,7 +138,7 @@ FROM_NEWS = Making(SPEC, "from", False, (("news", 1.0),))
             Decided(None, "ties", {"density": 0.5}, (("a", 1.0),)),
             "ties (density 0.3): a 1 → ties (density 0.5): a 1",
         ),
-        (Making(SPEC, "carried", False, (("a", 1.0),)), FROM_NEWS, "carried from a → from news"),
+        (MadeFrom(SPEC, "carried", False, (("a", 1.0),)), FROM_NEWS, "carried from a → from news"),
     ],
 )
 def test_before_and_after_are_told_with_what_shows_the_difference(old: Any, new: Any, text: str) -> None:
@@ -181,7 +182,7 @@ def test_an_id_of_git_is_shortened() -> None:
 
 
 def test_what_is_wrong_with_either_side_is_counted(review: Review) -> None:
-    (broken,) = [its for its in review.comparisons if its.status is Status.INVALID]
+    (broken,) = [its for its in review.recipes if its.status is Status.INVALID]
     assert broken.new is not None
     both = replace(broken, old=replace(broken.new, problems=broken.new.problems[:1]))
     assert Words().summary(both) == "not valid: 2 problems; not valid before: 1 problem"
@@ -190,12 +191,12 @@ def test_what_is_wrong_with_either_side_is_counted(review: Review) -> None:
 def test_a_plan_that_does_the_same_with_other_files_beside_it_says_that_no_tensor_changes(tmp_path: Path) -> None:
     diff = diff_plans(reviewed(tmp_path, TWO), reviewed(tmp_path, TWO.replace("out.pth", "other.pth")))
     side = Side("a.yaml", tmp_path / "a.yaml", "assumed: XTTS-V2")
-    comparison = Comparison("a.yaml", Status.CHANGED, side, side, 1, True, False, diff)
-    assert Words().summary(comparison) == "no tensor changes; output: path"
+    change = RecipeChange("a.yaml", Status.CHANGED, side, side, 1, True, False, diff)
+    assert Words().summary(change) == "no tensor changes; output: path"
 
 
 def test_both_bases_are_told_where_they_differ(tmp_path: Path) -> None:
     old, new = (Side("a.yaml", tmp_path, basis) for basis in ("from the lock", "assumed: XTTS-V2"))
-    comparison = Comparison("a.yaml", Status.CHANGED, old, new, 1, True, False)
+    change = RecipeChange("a.yaml", Status.CHANGED, old, new, 1, True, False)
     said = "before from the lock, after assumed: XTTS-V2; keys, shapes and types may differ for that reason alone"
-    assert Words().basis(comparison) == said
+    assert Words().basis(change) == said

@@ -16,15 +16,15 @@ from tests.showcase import TWO, showcase
 from xttsrecipe.changes import (
     Amount,
     Amounts,
-    Comparison,
     ComponentChange,
     Decided,
     Kind,
     LayerPart,
     LayerRun,
-    Making,
+    MadeFrom,
     OutputChange,
     PlanDiff,
+    RecipeChange,
     Review,
     RuleChange,
     Side,
@@ -34,10 +34,10 @@ from xttsrecipe.changes import (
     TensorChange,
 )
 from xttsrecipe.codes import Code
+from xttsrecipe.diff.recipes import compare
 from xttsrecipe.errors import Location, Problem
 from xttsrecipe.report.diff_markdown import diff_markdown
 from xttsrecipe.report.markdown import MOST, size_of
-from xttsrecipe.reviewing import compare
 from xttsrecipe.specs import DType, TensorSpec
 
 LIMIT = 65_536
@@ -51,7 +51,7 @@ def review(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Review:
 
 
 def one(review: Review, stem: str) -> Review:
-    return replace(review, comparisons=tuple(its for its in review.comparisons if Path(its.name).stem == stem))
+    return replace(review, recipes=tuple(its for its in review.recipes if Path(its.name).stem == stem))
 
 
 def listed_keys(text: str) -> list[str]:
@@ -75,7 +75,7 @@ def test_markdown_of_one_recipe_looks_as_agreed(stem: str, review: Review) -> No
 
 
 def test_markdown_of_nothing_says_so(review: Review) -> None:
-    assert diff_markdown(replace(review, comparisons=())) == "### `main` → work tree: no recipe differs\n"
+    assert diff_markdown(replace(review, recipes=())) == "### `main` → work tree: no recipe differs\n"
 
 
 def test_every_key_is_listed_where_there_is_room(review: Review) -> None:
@@ -99,26 +99,26 @@ def test_details_are_folded_as_github_wants_it(review: Review) -> None:
 def test_it_is_never_longer_than_it_may_be_and_counts_what_is_left_out(most: int, review: Review) -> None:
     text = diff_markdown(review, most)
     assert size_of(text) <= most
-    for its in review.comparisons:
+    for its in review.recipes:
         assert its.diff is None or its.status is not Status.CHANGED or not its.diff.tensors or _all_counted(text, its)
 
 
-def _all_counted(text: str, comparison: Comparison) -> bool:
+def _all_counted(text: str, change: RecipeChange) -> bool:
     """Whether those keys that are not listed are counted; a recipe that is left out whole is."""
-    assert comparison.diff is not None
-    _, found, section = text.partition(f"#### `{comparison.name}`\n")
+    assert change.diff is not None
+    _, found, section = text.partition(f"#### `{change.name}`\n")
     if not found:
         return "left out here" in text
     section = section.partition("\n#### ")[0]
     left = re.search(r"… and (\d+) tensors? more", section)
-    return len(listed_keys(section)) + (int(left[1]) if left else 0) == len(comparison.diff.tensors)
+    return len(listed_keys(section)) + (int(left[1]) if left else 0) == len(change.diff.tensors)
 
 
 def test_recipes_for_which_there_is_no_room_are_counted(review: Review) -> None:
     many = tuple(
-        replace(its, name=f"{number}/{its.name}") for number in range(100) for its in one(review, "sources").comparisons
+        replace(its, name=f"{number}/{its.name}") for number in range(100) for its in one(review, "sources").recipes
     )
-    text = diff_markdown(replace(review, comparisons=many))
+    text = diff_markdown(replace(review, recipes=many))
     assert size_of(text) <= MOST
     sections = text.count("\n#### ")
     assert 0 < sections < 100
@@ -128,8 +128,8 @@ def test_recipes_for_which_there_is_no_room_are_counted(review: Review) -> None:
 
 
 def test_what_short_lists_leave_long_ones_have(review: Review) -> None:
-    few = tuple(its for its in review.comparisons if Path(its.name).stem in ("layer_blend", "sources"))
-    text = diff_markdown(replace(review, comparisons=few), 40_000)
+    few = tuple(its for its in review.recipes if Path(its.name).stem in ("layer_blend", "sources"))
+    text = diff_markdown(replace(review, recipes=few), 40_000)
     assert size_of(text) > 38_000
     assert "All 321 tensors" in text
 
@@ -143,7 +143,7 @@ NAMES = st.text(
 )
 SPECS = st.sampled_from([TensorSpec((2, 3), DType.FLOAT32), TensorSpec((), DType.INT64)])
 SHARES = st.lists(st.tuples(NAMES, st.floats(allow_nan=False)), min_size=1, max_size=12).map(tuple)
-MAKINGS = st.builds(Making, SPECS, st.sampled_from(["from", "linear", "carried"]), st.booleans(), SHARES)
+MAKINGS = st.builds(MadeFrom, SPECS, st.sampled_from(["from", "linear", "carried"]), st.booleans(), SHARES)
 DECIDED = st.builds(
     Decided,
     st.none() | NAMES,
@@ -199,11 +199,12 @@ def _sides(problems: st.SearchStrategy[tuple[Problem, ...]]) -> st.SearchStrateg
 
 COMPARISONS = st.one_of(
     st.builds(
-        Comparison, NAMES, st.just(Status.CHANGED), _sides(st.just(())), _sides(st.just(())), st.just(1), st.just(True),
+        RecipeChange, NAMES, st.just(Status.CHANGED), _sides(st.just(())), _sides(st.just(())), st.just(1),
+        st.just(True),
         st.just(False), DIFFS,
     ),
     st.builds(
-        Comparison, NAMES, st.just(Status.INVALID),
+        RecipeChange, NAMES, st.just(Status.INVALID),
         _sides(st.lists(PROBLEMS, min_size=1, max_size=3).map(tuple)), st.none(),
         st.just(1), st.just(True), st.just(False),
     ),
@@ -243,9 +244,9 @@ def outside_of_code(text: str) -> str:
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(st.lists(COMPARISONS, min_size=1, max_size=3), NAMES, st.none() | NAMES, st.sampled_from([6_000, 20_000, MOST]))
 def test_nothing_foreign_is_outside_of_code_whatever_it_is(
-    comparisons: list[Comparison], old: str, new: str | None, most: int
+    recipes: list[RecipeChange], old: str, new: str | None, most: int
 ) -> None:
-    text = diff_markdown(Review(old, new, tuple(comparisons)), most)
+    text = diff_markdown(Review(old, new, tuple(recipes)), most)
     assert size_of(text) <= most
     assert len(text) < LIMIT
     assert all(line.isprintable() for line in text.split("\n"))

@@ -11,12 +11,12 @@ from typing import Any
 from ..changes import (
     Amount,
     Amounts,
-    Comparison,
     Decided,
     LayerRun,
-    Making,
+    MadeFrom,
     OutputChange,
     PlanDiff,
+    RecipeChange,
     Review,
     RuleChange,
     SourceChange,
@@ -26,7 +26,7 @@ from ..changes import (
 )
 from ..errors import listed
 from ..specs import shape_text
-from .layout import count_text, counted, printable, size_text
+from .layout import count_text, counted, cut, size_text
 from .problems import path_text
 
 NOTHING = "–"
@@ -35,8 +35,6 @@ UNCHANGED = "as before"
 
 # Of names in a list; a recipe may have hundreds of sources.
 _MOST_NAMES = 8
-# Of characters in a name or another text from a file; it may be as long as the file.
-_MOST_CHARACTERS = 200
 
 _TAKEN = {"from": "from ", "carried": "carried from "}
 # The method that goes without saying.
@@ -51,18 +49,11 @@ _COUNTED = (
 )
 
 
-def told(review: Review) -> Sequence[Comparison]:
+def told(review: Review) -> Sequence[RecipeChange]:
     """The recipes that there is something to say of: of several not those that are identical."""
-    if len(review.comparisons) == 1:
-        return review.comparisons
-    return [comparison for comparison in review.comparisons if comparison.status is not Status.IDENTICAL]
-
-
-def cut(text: str, most: int = _MOST_CHARACTERS) -> str:
-    """Foreign text on one line of a bounded length, without anything that does something to a terminal."""
-    # Escapes make a text longer, never shorter.
-    shown = printable(text[: most + 1])
-    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+    if len(review.recipes) == 1:
+        return review.recipes
+    return [change for change in review.recipes if change.status is not Status.IDENTICAL]
 
 
 def amount_text(amount: Amount) -> str:
@@ -119,25 +110,25 @@ class Words:
         ]
         return f"{' → '.join(names)}: {listed(said) if said else 'no recipe differs'}"
 
-    def summary(self, comparison: Comparison) -> str:
+    def summary(self, change: RecipeChange) -> str:
         """What became of one recipe, in a line."""
-        match comparison.status:
+        match change.status:
             case Status.IDENTICAL:
                 return "identical"
             case Status.SAME_PLAN:
-                changed = ["text"] * comparison.text_changed + ["lock"] * comparison.lock_changed
+                changed = ["text"] * change.text_changed + ["lock"] * change.lock_changed
                 return f"{listed(changed)} changed, plan identical"
             case Status.REMOVED:
                 return "removed"
             case Status.INVALID:
-                sides = (("not valid", comparison.new), ("not valid before", comparison.old))
+                sides = (("not valid", change.new), ("not valid before", change.old))
                 counts = [(words, len(side.problems)) for words, side in sides if side and side.problems]
                 return "; ".join(f"{words}: {counted(count, 'problem')}" for words, count in counts)
-        assert comparison.diff is not None
-        if comparison.status is Status.ADDED:
-            names = [change.new_name or "" for change in comparison.diff.sources]
-            return f"new: {amount_text(comparison.diff.amounts.in_all)}, from {self.names(names)}"
-        return "; ".join(self._changed(comparison.diff))
+        assert change.diff is not None
+        if change.status is Status.ADDED:
+            names = [change.new_name or "" for change in change.diff.sources]
+            return f"new: {amount_text(change.diff.amounts.in_all)}, from {self.names(names)}"
+        return "; ".join(self._changed(change.diff))
 
     def _changed(self, diff: PlanDiff) -> Iterator[str]:
         if diff.tensors:
@@ -158,16 +149,16 @@ class Words:
         if diff.output:
             yield f"output: {self.names([change.field for change in diff.output])}"
 
-    def basis(self, comparison: Comparison) -> str:
+    def basis(self, change: RecipeChange) -> str:
         """What the plans rest on; nothing where there are none."""
-        if len(comparison.bases) < 2:
-            return "".join(map(self.name, comparison.bases))
-        old, new = map(self.name, comparison.bases)
+        if len(change.bases) < 2:
+            return "".join(map(self.name, change.bases))
+        old, new = map(self.name, change.bases)
         return f"before {old}, after {new}; keys, shapes and types may differ for that reason alone"
 
     # --- before and after -------------------------------------------------------------------------------------------
 
-    def was_is(self, old: Making | Decided | None, new: Making | Decided | None) -> tuple[str, str]:
+    def was_is(self, old: MadeFrom | Decided | None, new: MadeFrom | Decided | None) -> tuple[str, str]:
         """What a tensor is made from, or what a rule says: ``news 0.8, audiobook 0.2`` and ``from news``.
 
         With the method where it changes or is not the usual one, and all digits where fewer do not show a difference.
@@ -179,23 +170,23 @@ class Words:
             was, now = (self._made(its, said, "") for its in (old, new))
         return was, now
 
-    def change(self, old: Making | Decided | None, new: Making | Decided | None) -> str:
+    def change(self, old: MadeFrom | Decided | None, new: MadeFrom | Decided | None) -> str:
         """``news 0.8 → news 0.6``; once where both say the same."""
         was, now = self.was_is(old, new)
         if old is None or new is None:
             return was if new is None else now
         return now if was == now else f"{was} → {now}"
 
-    def _method(self, made: Making | Decided) -> str:
+    def _method(self, made: MadeFrom | Decided) -> str:
         parameters = self._parameters(made.parameters) if isinstance(made, Decided) else ""
-        by_token = " by token" if isinstance(made, Making) and made.by_token else ""
+        by_token = " by token" if isinstance(made, MadeFrom) and made.by_token else ""
         return f"{made.method}{parameters}{by_token}"
 
     def _parameters(self, parameters: Mapping[str, Any]) -> str:
         said = [f"{self.name(name)} {self.name(str(value))}" for name, value in parameters.items()]
         return f" ({', '.join(said)})" if said else ""
 
-    def _made(self, made: Making | Decided | None, with_method: bool, digits: str) -> str:
+    def _made(self, made: MadeFrom | Decided | None, with_method: bool, digits: str) -> str:
         if made is None:
             return NOTHING
         if made.method in _TAKEN:

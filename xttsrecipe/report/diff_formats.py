@@ -1,4 +1,4 @@
-"""The formats of a comparison, by name."""
+"""The formats of a change, by name."""
 
 from __future__ import annotations
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..changes import Comparison, Review, Side, Status
-from .diff import Words, cut
-from .layout import counted
+from ..changes import RecipeChange, Review, Side, Status
+from .diff import Words
+from .layout import counted, cut
 from .problems import message_text
 from .workflow_commands import MOST_ANNOTATIONS, harmless, problem_command, workflow_command, workspace_path
 
@@ -19,9 +19,9 @@ def diff_github(review: Review) -> str:
     """The total, and a notice on each recipe that changed, an error on each problem, a warning on each of before; of
     many the first.
     """
-    said = [line for comparison in review.comparisons for line in _notice(comparison)]
-    warnings = [line for comparison in review.comparisons for line in _annotations("warning", comparison.old)]
-    errors = [line for comparison in review.comparisons for line in _annotations("error", comparison.new)]
+    said = [line for change in review.recipes for line in _notice(change)]
+    warnings = [line for change in review.recipes for line in _annotations("warning", change.old)]
+    errors = [line for change in review.recipes for line in _annotations("error", change.new)]
     lines = [f"{harmless(_WORDS.total(review))}\n"]
     for what, found in (("notice", said), ("warning", warnings), ("error", errors)):
         lines += found[:MOST_ANNOTATIONS]
@@ -30,13 +30,13 @@ def diff_github(review: Review) -> str:
     return "".join(lines)
 
 
-def _notice(comparison: Comparison) -> Iterator[str]:
-    if comparison.status in (Status.IDENTICAL, Status.INVALID):
+def _notice(change: RecipeChange) -> Iterator[str]:
+    if change.status in (Status.IDENTICAL, Status.INVALID):
         return
-    side = comparison.new or comparison.old
+    side = change.new or change.old
     assert side is not None
-    line = comparison.line if comparison.new else None
-    message = cut(_WORDS.summary(comparison), _MOST_CHARACTERS)
+    line = change.line if change.new else None
+    message = cut(_WORDS.summary(change), _MOST_CHARACTERS)
     yield workflow_command("notice", message, file=workspace_path(side.path), line=line, title="xttsrecipe diff")
 
 

@@ -7,12 +7,12 @@ from typing import Any
 from ..changes import (
     Amount,
     Amounts,
-    Comparison,
     Decided,
     LayerRun,
-    Making,
+    MadeFrom,
     OutputChange,
     PlanDiff,
+    RecipeChange,
     Review,
     RuleChange,
     Side,
@@ -35,21 +35,21 @@ def diff_json(review: Review) -> str:
         "new": review.new,
         "summary": _WORDS.total(review),
         "count": {status.value.replace(" ", "_"): review.count(status) for status in Status},
-        "recipes": [_comparison(comparison) for comparison in review.comparisons],
+        "recipes": [_comparison(change) for change in review.recipes],
     }
     return json_text(whole(data))
 
 
-def _comparison(comparison: Comparison) -> dict[str, Any]:
+def _comparison(change: RecipeChange) -> dict[str, Any]:
     return {
-        "name": comparison.name,
-        "status": comparison.status.value.replace(" ", "_"),
-        "summary": _WORDS.summary(comparison),
-        "text_changed": comparison.text_changed,
-        "lock_changed": comparison.lock_changed,
-        "old": _side(comparison.old),
-        "new": _side(comparison.new),
-        "diff": _diff(comparison.diff) if comparison.diff else None,
+        "name": change.name,
+        "status": change.status.value.replace(" ", "_"),
+        "summary": _WORDS.summary(change),
+        "text_changed": change.text_changed,
+        "lock_changed": change.lock_changed,
+        "old": _side(change.old),
+        "new": _side(change.new),
+        "diff": _diff(change.diff) if change.diff else None,
     }
 
 
@@ -139,7 +139,7 @@ def _layers(run: LayerRun) -> dict[str, Any]:
     }
 
 
-def _making(making: Making | None) -> dict[str, Any] | None:
+def _making(making: MadeFrom | None) -> dict[str, Any] | None:
     if making is None:
         return None
     return {

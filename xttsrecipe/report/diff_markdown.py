@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..changes import Amounts, Comparison, LayerRun, PlanDiff, Review, SourceChange, Status, TensorChange
+from ..changes import Amounts, LayerRun, PlanDiff, RecipeChange, Review, SourceChange, Status, TensorChange
 from ..errors import Problem
-from .diff import UNCHANGED, Words, amount_cells, cut, kinds_text, layers_text, told
-from .layout import counted
+from .diff import UNCHANGED, Words, amount_cells, kinds_text, layers_text, told
+from .layout import counted, cut
 from .markdown import MOST, code, fenced, inert_line, size_of, table
 from .problems import problems_text
 
@@ -31,72 +31,72 @@ def diff_markdown(review: Review, most: int = MOST) -> str:
     """The comment, of up to ``most`` as ``markdown.size_of`` counts."""
     title = f"### {_WORDS.total(review)}\n"
     room = most - size_of(title) - 2 * _NOTE
-    comparisons = told(review)
-    listed = _list(comparisons, int(most * _LIST)) if len(review.comparisons) > 1 else ""
+    recipes = told(review)
+    listed = _list(recipes, int(most * _LIST)) if len(review.recipes) > 1 else ""
     room -= size_of(listed)
-    shown: list[tuple[Comparison, str]] = []
-    wanted = [comparison for comparison in comparisons if not listed or _has_section(comparison)]
-    for comparison in wanted:
-        head = _head(comparison, named=bool(listed), most=most)
+    shown: list[tuple[RecipeChange, str]] = []
+    wanted = [change for change in recipes if not listed or _has_section(change)]
+    for change in wanted:
+        head = _head(change, named=bool(listed), most=most)
         if size_of(head) + _FOLD <= room:
-            shown.append((comparison, head))
+            shown.append((change, head))
             room -= size_of(head) + _FOLD
-    keys = _key_lists([comparison for comparison, _ in shown], room)
-    parts = [title, listed, *(part for (comparison, head) in shown for part in (head, keys.get(comparison.name, "")))]
+    keys = _key_lists([change for change, _ in shown], room)
+    parts = [title, listed, *(part for (change, head) in shown for part in (head, keys.get(change.name, "")))]
     left_out = len(wanted) - len(shown)
     if left_out:
         parts.append(f"{counted(left_out, 'recipe')} left out here, for which there is no room; {_IN_FULL}.\n")
     return "\n".join(filter(None, parts))
 
 
-def _has_section(comparison: Comparison) -> bool:
-    return comparison.diff is not None or bool(comparison.problems)
+def _has_section(change: RecipeChange) -> bool:
+    return change.diff is not None or bool(change.problems)
 
 
-def _list(comparisons: Sequence[Comparison], room: int) -> str:
+def _list(recipes: Sequence[RecipeChange], room: int) -> str:
     lines: list[str] = []
-    for comparison in comparisons:
-        line = f"- {code(comparison.name)}: {_WORDS.summary(comparison)}\n"
+    for change in recipes:
+        line = f"- {code(change.name)}: {_WORDS.summary(change)}\n"
         room -= size_of(line)
         if room < 0:
-            lines.append(f"- … and {counted(len(comparisons) - len(lines), 'recipe')} more\n")
+            lines.append(f"- … and {counted(len(recipes) - len(lines), 'recipe')} more\n")
             break
         lines.append(line)
     return "".join(lines)
 
 
-def _head(comparison: Comparison, named: bool, most: int) -> str:
+def _head(change: RecipeChange, named: bool, most: int) -> str:
     """All that is said of a recipe but for the list of its tensors."""
     room = int(most * _TABLE)
-    parts = [f"#### {code(comparison.name)}\n"] if named else []
-    summary = f"**{code(comparison.name)}** {_WORDS.summary(comparison)}" if not named else _WORDS.summary(comparison)
-    basis = _WORDS.basis(comparison)
+    parts = [f"#### {code(change.name)}\n"] if named else []
+    summary = f"**{code(change.name)}** {_WORDS.summary(change)}" if not named else _WORDS.summary(change)
+    basis = _WORDS.basis(change)
     parts.append(f"{summary}\\\n<sub>Basis: {basis}</sub>\n" if basis else f"{summary}\n")
-    if comparison.problems:
-        parts.append(_problems(comparison, int(most * _PROBLEMS)))
-    if comparison.diff:
-        parts += _tables(comparison.diff, room)
-        if comparison.status is Status.CHANGED:
-            parts += [f"New warning: {code(warning)}\n" for warning in comparison.diff.new_warnings[:_MOST_WARNINGS]]
+    if change.problems:
+        parts.append(_problems(change, int(most * _PROBLEMS)))
+    if change.diff:
+        parts += _tables(change.diff, room)
+        if change.status is Status.CHANGED:
+            parts += [f"New warning: {code(warning)}\n" for warning in change.diff.new_warnings[:_MOST_WARNINGS]]
     return "\n".join(filter(None, parts))
 
 
-def _problems(comparison: Comparison, room: int) -> str:
+def _problems(change: RecipeChange, room: int) -> str:
     lines: list[str] = []
-    for problem in _first(comparison):
+    for problem in _first(change):
         said = [inert_line(cut(line, 500)) for line in problems_text([problem]).splitlines()]
         room -= sum(size_of(line) + 2 for line in said)
         if room < 0:
             break
         lines += said
-    more = len(comparison.problems) - len(_first(comparison))
+    more = len(change.problems) - len(_first(change))
     rest = f"… and {counted(more, 'problem')} more; {_IN_FULL}.\n" if more else ""
     return (fenced(lines) if lines else "") + rest
 
 
-def _first(comparison: Comparison) -> list[Problem]:
+def _first(change: RecipeChange) -> list[Problem]:
     """What is wrong with the recipe now, then before, of both the first, so that there is room for other recipes."""
-    sides = (side.problems for side in (comparison.new, comparison.old) if side)
+    sides = (side.problems for side in (change.new, change.old) if side)
     return [problem for problems in sides for problem in problems[:_MOST_PROBLEMS]]
 
 
@@ -134,12 +134,10 @@ def _layers(run: LayerRun) -> Iterator[list[str]]:
         yield [layers_text(run), _WORDS.names(part.parts) if part.parts else "", *_WORDS.was_is(part.old, part.new)]
 
 
-def _key_lists(comparisons: Iterable[Comparison], room: int) -> dict[str, str]:
+def _key_lists(recipes: Iterable[RecipeChange], room: int) -> dict[str, str]:
     """By the recipe's name every tensor that changes, folded. Of a new recipe these are all, which its plan shows."""
     tensors = {
-        its.name: its.diff.tensors
-        for its in comparisons
-        if its.diff and its.diff.tensors and its.status is Status.CHANGED
+        its.name: its.diff.tensors for its in recipes if its.diff and its.diff.tensors and its.status is Status.CHANGED
     }
     found: dict[str, str] = {}
     # What the short ones leave, the long ones have.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from ..changes import Amounts, Comparison, LayerRun, PlanDiff, Review, SourceChange, Status
+from ..changes import Amounts, LayerRun, PlanDiff, RecipeChange, Review, SourceChange, Status
 from .diff import UNCHANGED, Words, amount_cells, kinds_text, layers_text, told
 from .layout import columns, printable
 from .workflow_commands import harmless
@@ -16,18 +16,18 @@ _SIGNS = {"added": "+", "removed": "-"}
 def diff_text(review: Review, keys: bool) -> str:
     """The total, then a report on each recipe; with every tensor that changes where ``keys`` are asked for."""
     shown = told(review)
-    reports = ["\n".join(_lines(comparison, keys)) for comparison in shown]
-    if len(review.comparisons) != 1:
+    reports = ["\n".join(_lines(change, keys)) for change in shown]
+    if len(review.recipes) != 1:
         reports.insert(0, printable(_WORDS.total(review)))
     return harmless("\n\n".join(reports) + "\n")
 
 
-def _lines(comparison: Comparison, keys: bool) -> Iterator[str]:
-    yield printable(f"{comparison.name}: {_WORDS.summary(comparison)}")
-    if comparison.bases:
-        yield printable(f"  basis: {_WORDS.basis(comparison)}")
-    if comparison.diff:
-        yield from _sections(comparison.diff, comparison.status, keys)
+def _lines(change: RecipeChange, keys: bool) -> Iterator[str]:
+    yield printable(f"{change.name}: {_WORDS.summary(change)}")
+    if change.bases:
+        yield printable(f"  basis: {_WORDS.basis(change)}")
+    if change.diff:
+        yield from _sections(change.diff, change.status, keys)
 
 
 def _sections(diff: PlanDiff, status: Status, keys: bool) -> Iterator[str]:

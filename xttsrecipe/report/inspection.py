@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ..metadata import PROVENANCE, TRAINING, training_of
+from ..metadata import PROVENANCE, TRAINING, provenance_of, training_of
 from ..patterns import compile_pattern
 from ..specs import Header, StoredTensor, shape_text
 from ..xtts import COMPONENTS, LEAVES, component_of
@@ -97,8 +97,7 @@ def _beside(header: Header) -> str:
 def _training(header: Header) -> str:
     shown = {**training_of(header.entries), "date": header.entries.get("date")}
     rows = [[name, short(loss_text(value))] for name, value in shown.items() if value is not None]
-    made = header.entries.get(PROVENANCE)
-    if isinstance(made, dict):
+    if made := provenance_of(header.entries):
         rows.append(["made by", short(_provenance(made), 1_000)])
     rows += [
         [short(name), _short(value)]

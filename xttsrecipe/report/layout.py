@@ -8,6 +8,8 @@ from ..specs import TensorSpec
 
 # Of a text for a cell only so many characters are looked at; most may be spaces.
 _MAX_READ = 10_000
+# Of characters in a name or another text from a file; it may be as long as the file.
+_MOST_CHARACTERS = 200
 
 
 def size_text(nbytes: int) -> str:
@@ -57,6 +59,13 @@ def printable(text: str) -> str:
 
 def _escaped(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
+
+
+def cut(text: str, most: int = _MOST_CHARACTERS) -> str:
+    """Foreign text on one line of a bounded length, without anything that does something to a terminal."""
+    # Escapes make a text longer, never shorter.
+    shown = printable(text[: most + 1])
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
 
 
 def short(text: str, most: int = 100) -> str:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from .diff import cut
-from .layout import counted
+from .layout import counted, cut
 from .workflow_commands import harmless
 
 # A comment on GitHub has up to 65,536 characters. Counted here are bytes, and line breaks twice, as forms send them;

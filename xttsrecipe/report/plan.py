@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from ..metadata import PROVENANCE, left_behind, training_of
+from ..metadata import left_behind, provenance_of, training_of
 from ..plan import Plan, rules_of
 from ..recipe import Merge, Take
 from ..specs import Header, shape_text
@@ -153,7 +153,7 @@ def _metadata(plan: Plan) -> str:
         parts.append(f"config from {plan.recipe.sources[plan.metadata.config_from].name}")
     training = training_of(entries)
     parts += [f"{name} {loss_text(value)}" for name, value in training.items()]
-    if "training" in entries[PROVENANCE]:
+    if "training" in provenance_of(entries):
         parts[-1] += " (under xttsrecipe.training)"
     return ", ".join([*parts, "provenance"])
 

@@ -1,0 +1,231 @@
+"""lock, verify and show, as users see them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests import samples
+from tests.builders import save
+from tests.commands import invoke, xttsrecipe
+from xttsrecipe.lock import read_lock
+from xttsrecipe.metadata import PROVENANCE
+
+from ..merging import loaded
+from ..voices import voice
+
+
+@pytest.fixture
+def made(tmp_path: Path) -> Path:
+    """merged.pth, with its recipe, its lock and its sources beside it."""
+    recipe = samples.pair(tmp_path)
+    assert invoke("lock", recipe).code == 0
+    assert invoke("run", recipe).code == 0
+    return tmp_path / "merged.pth"
+
+
+def without_sources(made: Path) -> None:
+    for name in ("news.pth", "audiobook.pth"):
+        made.with_name(name).unlink()
+
+
+def changed(made: Path, key: str, **entries: object) -> None:
+    """The output saved again by someone else, with one element of a tensor changed."""
+    content = loaded(made)
+    content["model"][key].view(-1)[-1] += 1
+    torch.save({**content, **entries}, made)
+
+
+def test_an_output_is_verified_by_its_sources(made: Path) -> None:
+    before = {path: path.read_bytes() for path in made.parent.iterdir()}
+    done = invoke("verify", made)
+    assert (done.code, "verified: 9 tensors are, byte for byte, what the recipe makes" in done.out) == (0, True)
+    assert {path: path.read_bytes() for path in made.parent.iterdir()} == before
+
+
+def test_it_is_verified_from_elsewhere(made: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "moved.pth"
+    shutil.move(made, elsewhere)
+    done = xttsrecipe("verify", elsewhere, "--recipe", made.with_name("recipe.yaml"), cwd=elsewhere.parent)
+    assert (done.code, done.err) == (0, "comparing: 57.6 KB\n")
+    nothing = xttsrecipe("verify", elsewhere, cwd=elsewhere.parent)
+    assert (nothing.code, "cannot be verified: its sources are not here, and no lock was found" in nothing.err) == (
+        1,
+        True,
+    )
+    moved = [
+        argument
+        for name in ("news", "audiobook")
+        for argument in ("--set", f"checkpoints.{name}={made.with_name(name)}.pth")
+    ]
+    assert xttsrecipe("verify", elsewhere, *moved, cwd=elsewhere.parent).code == 0
+
+
+def test_a_changed_tensor_is_named(made: Path) -> None:
+    changed(made, "gpt.text_head.bias")
+    done = invoke("verify", made)
+    assert done.code == 1
+    assert "is not what its recipe makes: 1 tensor of 9 differ" in done.err
+    assert "gpt.text_head.bias: from element 6,680 on" in done.err
+
+
+def test_changed_metadata_is_named(made: Path) -> None:
+    content = loaded(made)
+    torch.save({**content, "step": 999}, made)
+    done = invoke("verify", made)
+    assert (done.code, "step: is 999, the recipe makes 300" in done.err) == (1, True)
+
+
+def test_a_missing_tensor_and_one_too_many_are_named(made: Path) -> None:
+    content = loaded(made)
+    del content["model"]["mel_stats"]
+    content["model"]["gpt.extra"] = torch.ones(1)
+    torch.save(content, made)
+    done = invoke("verify", made)
+    assert done.code == 1
+    assert "mel_stats: is missing" in done.err
+    assert "gpt.extra: is not made by the recipe" in done.err
+
+
+def test_leftovers_of_inference_are_named(made: Path) -> None:
+    content = loaded(made)
+    content["model"]["gpt.gpt_inference.transformer.h.0.ln_1.weight"] = torch.ones(3)
+    torch.save(content, made)
+    done = invoke("verify", made)
+    assert (done.code, "ln_1.weight: is not made by the recipe" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("field", ["recipe", "recipe_sha256", "plan_sha256"])
+@pytest.mark.parametrize("here", [True, False])
+def test_a_making_that_was_changed_is_named(here: bool, field: str, made: Path) -> None:
+    content = loaded(made)
+    said = content[PROVENANCE]
+    other = said["recipe"].replace("0.6", "0.7").replace("0.4", "0.3") if field == "recipe" else "0" * 64
+    torch.save({**content, PROVENANCE: {**said, field: other}}, made)
+    if not here:
+        without_sources(made)
+    done = invoke("verify", made)
+    assert (done.code, "is not what its recipe makes" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_any_config_is_itself(suffix: str, tmp_path: Path) -> None:
+    config = {"rate": float("nan"), "flags": {"1": None, "x": True}}
+    save(tmp_path / "a.pth", samples.small_state(), config=config)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"checkpoints: {{a: a.pth}}\noutput: {{path: out{suffix}}}\n")
+    assert invoke("run", recipe).code == 0
+    assert invoke("verify", tmp_path / f"out{suffix}").code == 0
+
+
+def test_a_recipe_of_another_name_has_its_lock(tmp_path: Path) -> None:
+    recipe = samples.pair(tmp_path)
+    recipe.write_text(f"name: {'n' * 300}\n" + recipe.read_text())
+    (tmp_path / "stranger.lock.yaml").write_text("lock: 2\n")
+    assert invoke("run", "--update-lock", recipe).code == 0
+    (tmp_path / "stranger.lock.yaml").unlink()
+    without_sources(tmp_path / "merged.pth")
+    assert invoke("verify", tmp_path / "merged.pth").code == 0
+
+
+def test_files_beside_the_model_are_looked_at(tmp_path: Path) -> None:
+    voice(tmp_path / "news")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("checkpoints: {news: news}\noutput: {path: merged/}\n")
+    assert invoke("run", recipe).code == 0
+    assert invoke("verify", tmp_path / "merged").code == 0
+    (tmp_path / "merged/vocab.json").write_text("{}")
+    (tmp_path / "merged/dvae.pth").unlink()
+    done = invoke("verify", tmp_path / "merged")
+    assert done.code == 1
+    assert "vocab.json: is not as it was written with the model" in done.err
+    assert "dvae.pth: is missing" in done.err
+
+
+def test_it_is_found_from_within_its_folder(made: Path) -> None:
+    folder = made.parent / "merged"
+    folder.mkdir()
+    shutil.move(made, folder / "merged.pth")
+    done = xttsrecipe("verify", "merged.pth", cwd=folder)
+    assert (done.code, "verified" in done.out) == (0, True)
+
+
+def test_another_source_is_named(made: Path) -> None:
+    save(made.with_name("news.pth"), samples.small_state(5), config=samples.config("news"), step=100, epoch=2)
+    done = invoke("verify", made)
+    assert (done.code, "news is not the file that the output was made from" in done.err) == (1, True)
+
+
+def test_without_the_sources_the_lock_proves_it(made: Path) -> None:
+    without_sources(made)
+    done = invoke("verify", made)
+    assert (done.code, "verified by" in done.out, "recipe.lock.yaml, without the sources" in done.out) == (
+        0,
+        True,
+        True,
+    )
+    changed(made, "mel_stats")
+    done = invoke("verify", made)
+    assert (done.code, "is not the output that recipe.lock.yaml has" in done.err) == (1, True)
+
+
+def test_a_lock_without_an_output_proves_nothing(tmp_path: Path) -> None:
+    recipe = samples.pair(tmp_path)
+    assert invoke("run", recipe).code == 0
+    assert invoke("lock", recipe).code == 0
+    without_sources(tmp_path / "merged.pth")
+    done = invoke("verify", tmp_path / "merged.pth")
+    assert (done.code, "recipe.lock.yaml has no digest of an output" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("verb", ["verify", "show"])
+def test_what_xttsrecipe_did_not_make_is_refused(verb: str, tmp_path: Path) -> None:
+    done = invoke(verb, samples.release(tmp_path / "news.pth"))
+    assert (done.code, "does not say that xttsrecipe made it" in done.err) == (1, True)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [{}, {"recipe": 5}, {"recipe": "a: ["}, {"recipe": "x: 1", "set": ["nonsense"]}, {"recipe": "x: 1", "sources": 7}],
+)
+def test_a_forged_making_is_an_error_for_people(made: object, tmp_path: Path) -> None:
+    path = save(tmp_path / "a.pth", samples.small_state(), **{PROVENANCE: made})
+    done = invoke("verify", path)
+    assert (done.code, "Traceback" in done.err) == (1, False)
+
+
+def test_the_recipe_comes_back_as_it_was(made: Path) -> None:
+    assert invoke("show", made).out == made.with_name("recipe.yaml").read_text()
+
+
+def test_the_recipe_comes_back_with_what_was_set(made: Path) -> None:
+    weights = ("--set", "weights.news=0.7", "--set", "weights.audiobook=0.3")
+    assert invoke("run", *weights, made.with_name("recipe.yaml")).code == 0
+    shown = invoke("show", made).out
+    assert shown.startswith("# changed by --set weights.news=0.7\n# changed by --set weights.audiobook=0.3\n")
+    again = made.with_name("again.yaml")
+    again.write_text(shown)
+    assert "up to date" in invoke("run", again).out
+    assert invoke("verify", made).code == 0
+
+
+def test_what_is_shown_means_the_same_again(made: Path) -> None:
+    assert invoke("run", "--set", "description='1e3'", "--set", "name='null'", made.with_name("recipe.yaml")).code == 0
+    again = made.with_name("again.yaml")
+    again.write_text(invoke("show", made).out)
+    assert invoke("validate", again).code == 0
+
+
+def test_a_lock_of_several_recipes(tmp_path: Path) -> None:
+    first = samples.pair(tmp_path)
+    second = tmp_path / "second.yaml"
+    second.write_text(first.read_text())
+    done = invoke("lock", first, second)
+    assert done.code == 0
+    one, other = (read_lock(tmp_path / f"{name}.lock.yaml") for name in ("recipe", "second"))
+    assert one
+    assert other
+    assert one.plan == other.plan

@@ -1,0 +1,101 @@
+"""The model card of an output: what it was merged from and by which rules, as Hugging Face reads it.
+
+Front matter: https://huggingface.co/docs/hub/model-cards.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from ..companions import Companion
+from ..metadata import training_of
+from ..plan import Plan, rules_of
+from ..report.fences import block, span
+from ..report.layout import counted, printable
+from ..report.plan import decision_text, loss_text, version_text
+from ..version import __version__
+from ..xtts import CARD_FILE
+
+_BASE_MODEL = "coqui/XTTS-v2"
+# What means something in Markdown, wherever it stands in a line.
+_MARKDOWN = frozenset("\\`*_[]<>#!|~&@$")
+
+
+def with_card(plan: Plan) -> Plan:
+    """The plan with a model card among the files that go with the model: README.md of a directory, NAME.README.md
+    beside a file.
+    """
+    name = CARD_FILE if plan.recipe.output.is_directory else f"{plan.recipe.output.path.stem}.{CARD_FILE}"
+    card = Companion(name, "the model card", card_text(plan).encode())
+    companions = (*plan.companions, card)
+    files = {companion.name: companion.digest for companion in companions}
+    return replace(plan, companions=companions, metadata=plan.metadata.with_files(files))
+
+
+def card_text(plan: Plan) -> str:
+    """The card, in Markdown; nothing in it depends on the machine or the day."""
+    recipe = plan.recipe
+    is_xtts = plan.layout != "plain"
+    parts = ["\n".join(_front_matter(is_xtts)), f"# {_inline(recipe.name)}"]
+    if recipe.description:
+        parts.append(_inline(recipe.description))
+    count = counted(len(recipe.sources), "checkpoint")
+    parts.append(f"Merged by xttsrecipe {__version__} from {count} of {'XTTS-V2' if is_xtts else 'one model'}.")
+    parts.append("## Sources\n\n" + "\n".join(_sources(plan)))
+    parts.append("## Rules\n\n" + "\n".join(_rules(plan)))
+    training = training_of(plan.metadata.entries)
+    if training:
+        said = ", ".join(f"{name} {loss_text(value)}" for name, value in training.items())
+        parts.append(
+            f"The model carries {_inline(said)}: the largest step and epoch of the sources, the mean of their losses."
+        )
+    parts.append("## Recipe\n\n" + block(f"{recipe.text.rstrip()}\n", "yaml"))
+    return "\n\n".join(parts)
+
+
+def _front_matter(is_xtts: bool) -> Iterator[str]:
+    yield "---"
+    if is_xtts:
+        yield f"base_model:\n- {_BASE_MODEL}"
+        yield "base_model_relation: merge"
+        yield "pipeline_tag: text-to-speech"
+    yield "tags:\n- merge\n- xttsrecipe" + ("\n- xtts\n- text-to-speech" if is_xtts else "")
+    if is_xtts:
+        yield "# license: yours to say. XTTS-V2 itself is under the Coqui Public Model License (https://coqui.ai/cpml.txt),"
+        yield "# which binds what is made from it: license: other, license_name: coqui-public-model-license"
+    else:
+        yield "# license: yours to say"
+    yield "---"
+
+
+def _sources(plan: Plan) -> Iterator[str]:
+    yield "| source | file | model | step | epoch | loss |"
+    yield "|---|---|---|---|---|---|"
+    for source, header in zip(plan.recipe.sources, plan.headers, strict=True):
+        training = training_of(header.entries)
+        cells = [source.name, source.path.name, version_text(header)]
+        cells += [loss_text(training[name]) if name in training else "" for name in ("step", "epoch", "model_loss")]
+        yield f"| {' | '.join(map(_inline, cells))} |"
+
+
+def _rules(plan: Plan) -> Iterator[str]:
+    yield "| tensors | how | number | parameters |"
+    yield "|---|---|---:|---:|"
+    for pattern, steps in rules_of(plan).items():
+        label = _code(pattern) if pattern is not None else "all others" if plan.recipe.rules else "all"
+        how = _inline(decision_text(plan.recipe.decision_of(pattern), plan))
+        yield f"| {label} | {how} | {len(steps)} | {sum(step.spec.numel for step in steps):,} |"
+
+
+def _inline(text: str) -> str:
+    """Text from a recipe or a file, inert in Markdown and in a table."""
+    plain = printable(" ".join(text.encode("utf-8", "replace").decode().split()))
+    escaped = "".join(f"\\{character}" if character in _MARKDOWN else character for character in plain)
+    # What begins a list at the beginning of a line.
+    return re.sub(r"^(\d*)([-+.)])(?=\s|$)", r"\1\\\2", escaped)
+
+
+def _code(text: str) -> str:
+    return span(printable(text).replace("|", "\\|"))
