@@ -1050,7 +1050,8 @@ def test_a_directory_that_holds_more_is_refused_even_with_force(voices: Path) ->
     assert invoke("run", "recipe.yaml").code == 0
     (voices / "merged/reference.wav").write_bytes(b"RIFF")
     before = folder_bytes(voices)
-    for options in ([], ["--force"]):
+    assert invoke("run", "recipe.yaml").out == "merged/: up to date\n"
+    for options in (["--set", "name=other"], ["--force"]):
         shown = invoke("run", "recipe.yaml", *options)
         assert (shown.code, shown.out) == (1, "")
         assert "holds what does not belong to a model directory" in shown.err

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -264,6 +265,15 @@ def test_a_vocabulary_that_is_there_is_read_though_its_checkpoint_is_not(tmp_pat
     assert only(path).extent == WITHOUT % "news, audiobook"
 
 
+NAMES = ("news", "audiobook")
+
+
+def drift(recipe: Path) -> list[str]:
+    result = only(recipe)
+    assert result.problems == ()
+    return [problem.what for problem in result.drift]
+
+
 # --- locks ----------------------------------------------------------------------------------------------------------
 
 
@@ -280,18 +290,24 @@ def test_a_lock_stands_for_its_recipe(tmp_path: Path) -> None:
 
 
 def test_a_lock_takes_the_place_of_checkpoints(voices: Path, tmp_path: Path) -> None:
+    voices = shutil.copytree(voices, tmp_path / "voices")
     text = f"checkpoints: {{news: {voices}/news.pth, audiobook: {voices}/audiobook.pth}}\noutput: {{path: out.pth}}\n"
     recipe = write_recipe(tmp_path, text)
     plan = make_plan(load_recipe(recipe))
     write_lock(lock_path(recipe), new_lock(plan, None))
     assert only(recipe).extent == "its checkpoints' headers too"
+    assert only(recipe).drift == ()
     write_recipe(tmp_path, text.replace(str(voices), "gone"))
     assert only(recipe).extent == "with what its lock says of news and audiobook, not here"
-    write_recipe(tmp_path, text.replace(str(voices), "gone") + "weights: {news: 0.9, audiobook: 0.1}\n")
-    assert only(recipe).extent.endswith("; recipe.lock.yaml is of another plan: xttsrecipe lock brings it up to date")
-    write_recipe(tmp_path, text.replace(str(voices), "gone").replace("news:", "renamed:"))
-    assert only(recipe).extent.endswith(
-        "; recipe.lock.yaml knows nothing of renamed: xttsrecipe lock brings it up to date"
-    )
+    assert drift(recipe) == [f"the recipe names another file for {name} than recipe.lock.yaml" for name in NAMES]
+    for name in NAMES:
+        (voices / f"{name}.pth").unlink()
+    write_recipe(tmp_path, text)
+    assert only(recipe).extent == "with what its lock says of news and audiobook, not here"
+    assert drift(recipe) == []
+    write_recipe(tmp_path, text + "weights: {news: 0.9, audiobook: 0.1}\n")
+    assert drift(recipe) == ["is of another plan: the recipe was changed since, or --set changes it"]
+    write_recipe(tmp_path, text.replace("news:", "renamed:"))
+    assert drift(recipe) == ["knows nothing of renamed"]
     write_recipe(tmp_path, text.replace(str(voices), "gone") + 'overrides: {"dvae.*": from news}\n')
     assert only(recipe).problems

@@ -15,7 +15,7 @@ import typer
 from . import api, interrupts, preflight, validation
 from .codes import Code
 from .errors import ExitCode, Location, OutputError, Problem, XttsRecipeError
-from .locking import header_problems, lock_of
+from .locking import drift, lock_of
 from .patterns import PatternError
 from .report import inspection
 from .report import plan as plan_report
@@ -81,8 +81,11 @@ def plan(
         show(plan_report.plan_keys_text(made))
     else:
         show(plan_report.plan_text(made))
-    for problem in (*preflight.output_problems(made), *(header_problems(made, its_lock) if its_lock else ())):
+    for problem in preflight.output_problems(made):
         say(f"run would be refused: {problem_text(problem)}")
+    for problem in drift(loaded, its_lock, made) if its_lock else ():
+        refused = problem.code is Code.SOURCE_NOT_AS_LOCKED
+        say(f"{'run would be refused' if refused else 'note'}: {problem_text(problem)}")
 
 
 @_verb

@@ -14,6 +14,7 @@ from typing import Any
 from .checkpoints.content_digest import bytes_digest
 from .codes import Code
 from .errors import Problem, listed
+from .licence import card_digest, is_card
 from .metadata import OutputMetadata
 from .recipe import Recipe
 from .specs import CompanionFile, Header, TensorSpec
@@ -33,7 +34,10 @@ class Companion:
 
     @property
     def digest(self) -> str:
-        return bytes_digest(self.data) if isinstance(self.data, bytes) else self.data.digest
+        """Of what it holds; of a model card without the licence, which is the user's."""
+        if not isinstance(self.data, bytes):
+            return self.data.digest
+        return card_digest(self.data) if is_card(self.name) else bytes_digest(self.data)
 
     @property
     def nbytes(self) -> int:

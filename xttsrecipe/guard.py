@@ -7,15 +7,27 @@ from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 
+from .checkpoints import open_checkpoint
 from .codes import Code
 from .digests.sources import SourceDigests, sha256_of
 from .errors import CheckpointError, Location, OutputError, Problem, RecipeError, listed
-from .lock import Lock, lock_path, lock_text, parse_lock, write_lock
-from .locking import changed, changed_sources, header_problems, lock_of, new_lock, not_meant
+from .lock import lock_path, lock_text, parse_lock, write_lock
+from .locking import (
+    changed,
+    changed_sources,
+    drift,
+    header_problems,
+    lock_of,
+    locked_source,
+    new_lock,
+    not_meant,
+    uncovered,
+)
 from .metadata import provenance_of
 from .options import RunOptions
 from .plan import Plan
 from .provenance import is_up_to_date, known_digests, sealed
+from .provenance.stored import stored_digest
 from .summary import Summary
 
 
@@ -55,9 +67,9 @@ class Guard:
             digests = sha256_of({name: self._headers[name] for name in other})
             raise CheckpointError(header_problems(plan, lock, digests))
         if self._locked and self._unlocked:
-            raise RecipeError(_stale(lock, f"knows nothing of {listed(self._unlocked)}"))
+            raise RecipeError(uncovered(lock, f"knows nothing of {listed(self._unlocked)}"))
         if self._locked and not self._covers:
-            raise RecipeError(_stale(lock, "is of another plan: the recipe was changed since, or --set changes it"))
+            raise RecipeError(uncovered(lock, "is of another plan: the recipe was changed since, or --set changes it"))
 
     @property
     def _unlocked(self) -> list[str]:
@@ -69,19 +81,22 @@ class Guard:
         return self._lock is not None and self._lock.plan == self._digest and not self._unlocked
 
     @property
-    def notes(self) -> list[str]:
-        """What someone who runs the recipe should know of its lock."""
-        if self._lock is None or self._covers:
-            return []
-        found = f"{listed(self._unlocked)} not in" if self._unlocked else ""
-        name = self._lock.file.name
-        return [f"{f'{found} {name}' if found else f'{name} is of another plan'}: --update-lock brings it up to date"]
+    def drift(self) -> list[Problem]:
+        """Where the lock does not speak of what is run: no reason to refuse it, but to be known."""
+        return drift(self.plan.recipe, self._lock, None if self._covers else self.plan) if self._lock else []
 
     @property
     def is_up_to_date(self) -> bool:
         """Whether the output is there already, made by this plan of these sources."""
         told = not self._covers or (self._lock is not None and self._lock.output is not None)
-        return told and not self._update and is_up_to_date(self.plan, self._lock)
+        return told and not self._update and is_up_to_date(self.plan, self._lock) and self._is_as_locked
+
+    @property
+    def _is_as_locked(self) -> bool:
+        """Whether the output that is there has the tensors that a lock has of it; looked at where it must."""
+        if not self._locked or self._lock is None:
+            return True
+        return stored_digest(open_checkpoint(self.plan.model_path)) == self._lock.output
 
     def options(self, options: RunOptions | None) -> RunOptions:
         """The options with which the lock learns what it has of an output."""
@@ -137,8 +152,11 @@ class Guard:
         other = self._other_output(summary)
         if other or (self._lock.output == summary.digest and not self._update):
             return other
-        digests = {name: self._lock.sources[name].sha256 for name in self._names}
-        text = lock_text(self.plan.recipe, self._headers, digests, self._digest, summary.digest)
+        locked = {
+            source.name: locked_source(source, self._headers[source.name], self._lock.sources[source.name].sha256)
+            for source in self.plan.recipe.sources
+        }
+        text = lock_text(self.plan.recipe, locked, self._digest, summary.digest)
         if _content(self._path) != self._before:
             return f"{self._path.name} was changed meanwhile, and stays as it is"
         try:
@@ -172,8 +190,3 @@ def _refuse_absent(plan: Plan) -> None:
 def _no_lock(plan: Plan, path: object) -> Problem:
     hint = "make one with xttsrecipe lock, and check it in with the recipe"
     return Problem(Code.NO_LOCK, "has no lock", Location(str(plan.recipe.file)), expected=str(path), hint=hint)
-
-
-def _stale(lock: Lock, what: str) -> Problem:
-    hint = "bring it up to date: xttsrecipe lock RECIPE, or run with --update-lock"
-    return Problem(Code.LOCK_OF_ANOTHER_PLAN, what, Location(str(lock.file)), hint=hint)

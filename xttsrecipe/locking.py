@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
+from . import vocabulary
 from .codes import Code
 from .digests.plan import plan_digest
 from .digests.sources import sha256_of
-from .errors import Problem, RecipeError
-from .lock import Lock, lock_path, lock_text, read_lock
+from .errors import Location, Problem, RecipeError, listed
+from .lock import Lock, LockedSource, lock_path, lock_text, read_lock
 from .metadata import training_of
 from .plan import Plan
 from .recipe import Recipe, Source
-from .specs import Header
+from .sources import vocabulary_of
+from .specs import Header, Vocabulary
+
+_RELOCK = "bring it up to date: xttsrecipe lock RECIPE, or run with --update-lock"
+_RELOCK_THERE = "bring it up to date where the checkpoints are: xttsrecipe lock RECIPE"
 
 
 def lock_of(recipe: Recipe) -> Lock | None:
@@ -26,14 +33,21 @@ def new_lock(plan: Plan, old: Lock | None) -> str:
     """
     headers = dict(zip(plan.recipe.source_names, plan.headers, strict=True))
     known = old.sources if old else {}
-    digests = {name: known[name].sha256 for name, header in headers.items() if header.from_lock}
-    digests |= sha256_of({name: header for name, header in headers.items() if not header.from_lock})
+    digests = sha256_of({name: header for name, header in headers.items() if not header.from_lock})
+    locked: dict[str, LockedSource] = {}
     for source in plan.recipe.sources:
-        if source.sha256 and source.sha256 != digests[source.name]:
-            raise RecipeError(not_meant(source, headers[source.name], digests[source.name]))
+        name, header = source.name, headers[source.name]
+        locked[name] = known[name] if header.from_lock else locked_source(source, header, digests[name])
+        if source.sha256 and source.sha256 != locked[name].sha256:
+            raise RecipeError(not_meant(source, header, locked[name].sha256))
     digest = plan_digest(plan)
     output = old.output if old and old.plan == digest else None
-    return lock_text(plan.recipe, headers, digests, digest, output)
+    return lock_text(plan.recipe, locked, digest, output)
+
+
+def locked_source(source: Source, header: Header, sha256: str) -> LockedSource:
+    """What a lock has of a source whose file is known."""
+    return LockedSource(sha256, header, source.text, source.vocabulary_text)
 
 
 def contradictions(recipe: Recipe, lock: Lock) -> Iterator[Problem]:
@@ -65,6 +79,68 @@ def header_problems(plan: Plan, lock: Lock, digests: Mapping[str, str] | None = 
     sources = dict(zip(plan.recipe.source_names, plan.recipe.sources, strict=True))
     for name in changed_sources(plan, lock):
         yield changed(sources[name], headers[name], (digests or {}).get(name), lock)
+
+
+def drift(
+    recipe: Recipe,
+    lock: Lock,
+    plan: Plan | None,
+    digests: Mapping[str, str] | None = None,
+    read_vocabulary: Callable[[Path], Vocabulary] = vocabulary.read_vocabulary,
+) -> list[Problem]:
+    """Where a lock does not speak of the recipe as it is now, or of the files that are here. No recipe is invalid for
+    that; ``xttsrecipe lock`` settles it.
+
+    ``plan``: None where not all sources are known. ``digests``: as in ``header_problems``. Raises CheckpointError for a
+    vocabulary that cannot be read.
+    """
+    found = list(_named_otherwise(recipe, lock))
+    if unlocked := [name for name in recipe.source_names if name not in lock.sources]:
+        found.append(uncovered(lock, f"knows nothing of {listed(unlocked)}"))
+    if plan is None:
+        return found
+    found += [*header_problems(plan, lock, digests), *_changed_vocabularies(plan, lock, read_vocabulary)]
+    if not found and lock.plan != plan_digest(plan):
+        found.append(uncovered(lock, "is of another plan: the recipe was changed since, or --set changes it"))
+    return found
+
+
+def _named_otherwise(recipe: Recipe, lock: Lock) -> Iterator[Problem]:
+    for source in recipe.sources:
+        locked = lock.sources.get(source.name)
+        if locked and (source.text, source.vocabulary_text) != (locked.path, locked.vocabulary_path):
+            what = "file" if source.text != locked.path else "vocabulary"
+            yield Problem(
+                Code.LOCK_OF_ANOTHER_PLAN,
+                f"the recipe names another {what} for {source.name} than {lock.file.name}",
+                source.where,
+                found=source.text if what == "file" else source.vocabulary_text or "none",
+                expected=locked.path if what == "file" else locked.vocabulary_path or "none",
+                hint=_RELOCK_THERE,
+            )
+
+
+def _changed_vocabularies(plan: Plan, lock: Lock, read_vocabulary: Callable[[Path], Vocabulary]) -> Iterator[Problem]:
+    """Of those that are here while their checkpoint is not."""
+    for source, header in zip(plan.recipe.sources, plan.headers, strict=True):
+        locked = header.vocabulary
+        if not header.from_lock or locked is None or source.vocabulary is None or not os.path.exists(source.vocabulary):  # noqa: PTH110
+            continue
+        found = vocabulary_of(source, source.vocabulary, read_vocabulary).digest
+        if found != locked.digest:
+            yield Problem(
+                Code.SOURCE_NOT_AS_LOCKED,
+                f"the vocabulary of {source.name} is not the one that was locked in {lock.file.name}",
+                source.where,
+                found=f"{source.vocabulary_text}: sha256 {found}",
+                expected=f"sha256 {locked.digest}",
+                hint=_RELOCK_THERE,
+            )
+
+
+def uncovered(lock: Lock, what: str) -> Problem:
+    """The problem of a lock that does not cover a recipe."""
+    return Problem(Code.LOCK_OF_ANOTHER_PLAN, what, Location(str(lock.file)), hint=_RELOCK)
 
 
 def _facts(header: Header) -> tuple[object, ...]:

@@ -12,7 +12,8 @@ from .errors import Problem
 class Validation:
     """The outcome for one recipe: what is wrong, and if nothing is, what was checked (``extent``, for people).
 
-    ``warnings`` and ``notes`` are those of the plan, where it could be made; they make no recipe invalid.
+    ``warnings`` and ``notes`` are those of the plan, where it could be made; ``drift`` is where the lock does not speak
+    of the recipe and its files as they are now. None of these makes a recipe invalid.
     """
 
     file: Path
@@ -20,3 +21,4 @@ class Validation:
     extent: str
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    drift: tuple[Problem, ...] = ()

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from .checkpoints import open_checkpoint
-from .checkpoints.content_digest import content_digest
 from .checkpoints.model_directory import foreign_entries
 from .checkpoints.unchanged import stamps_at
 from .codes import Code
 from .companions import vocabulary_name
 from .errors import CheckpointError, Location, OutputError, Problem, listed
+from .licence import digest_at
 from .metadata import provenance_of
 from .plan import Plan
 from .remains import recover
@@ -140,7 +140,7 @@ def _file_refusals(plan: Plan, force: bool) -> Iterator[Problem]:
     if existing and not made:
         yield _foreign(output)
         return
-    others = [path for path, new in beside.items() if _exists(path) and content_digest(path) != new.digest]
+    others = [path for path, new in beside.items() if _exists(path) and digest_at(path) != new.digest]
     changed = _not_as_written(made, others)
     if changed:
         yield _refused(
@@ -208,7 +208,7 @@ def _not_as_written(made: Mapping[str, Any], beside: Iterable[Path]) -> list[str
     """Those files beside a model that do not hold what was written with it, by its provenance: new latents, say."""
     files = made.get("files")
     digests = files if isinstance(files, dict) else {}
-    return sorted(path.name for path in beside if digests.get(path.name) != content_digest(path))
+    return sorted(path.name for path in beside if digests.get(path.name) != digest_at(path))
 
 
 def _foreign(path: Path) -> Problem:

@@ -5,38 +5,41 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from . import api, checkpoints
 from .codes import Code
-from .digests.plan import plan_digest
+from .digests.cache import recalled
 from .errors import Location, Problem, RecipeError, XttsRecipeError, listed
 from .lock import Lock
-from .locking import changed_sources, contradictions, lock_of
+from .locking import contradictions, drift, lock_of
 from .outcome import Validation
-from .plan import make_plan
+from .plan import Plan, make_plan
 from .recipe import Recipe, Source
 from .recipe_files import is_lock_name, locked_names, recipe_files
 from .rules import rule_problems
 from .sources import is_here, open_sources, vocabulary_of
-from .specs import Header
+from .specs import Header, Vocabulary
 from .vocabulary import read_vocabulary
+from .written_paths import naming_as_written
 from .xtts import known_tensors
 
-_Opener = Callable[[Sequence[Source], "Lock | None"], list[Header]]
+
+@dataclass(frozen=True, slots=True)
+class _Readers:
+    """What reads files, each once: recipes of a team share checkpoints."""
+
+    open_checkpoint: Callable[[Path], Header]
+    read_vocabulary: Callable[[Path], Vocabulary]
 
 
 def validate(paths: Sequence[Path]) -> Iterator[Validation]:
     """The outcome for every recipe in files and folders, in that order; folders by name. A lock is its recipe."""
-    # Recipes of a team share checkpoints: each header and each vocabulary is read once.
-    open_checkpoint, read_once = functools.cache(checkpoints.open_checkpoint), functools.cache(read_vocabulary)
-
-    def open_once(sources: Sequence[Source], lock: Lock | None) -> list[Header]:
-        return open_sources(sources, open_checkpoint, read_once, lock)
-
+    readers = _Readers(functools.cache(checkpoints.open_checkpoint), functools.cache(read_vocabulary))
     for path in _recipes_of(paths):
         if not os.path.isdir(path):  # noqa: PTH112 # Path.is_dir raises for what cannot be a name
-            yield _validated(path, open_once)
+            yield _validated(path, readers)
             continue
         recipes = recipe_files(path)
         if not recipes:
@@ -48,7 +51,7 @@ def validate(paths: Sequence[Path]) -> Iterator[Validation]:
             )
             yield Validation(path, (problem,), "")
         for found in recipes:
-            yield _validated(found, open_once)
+            yield _validated(found, readers)
 
 
 def _recipes_of(paths: Sequence[Path]) -> Iterator[Path]:
@@ -60,9 +63,11 @@ def _recipes_of(paths: Sequence[Path]) -> Iterator[Path]:
             yield recipe
 
 
-def _validated(path: Path, open_once: _Opener) -> Validation:
+def _validated(path: Path, readers: _Readers) -> Validation:
     try:
-        return _checked(path, api.load_recipe(path), open_once)
+        recipe = api.load_recipe(path)
+        with naming_as_written(recipe):
+            return _checked(path, recipe, readers)
     except XttsRecipeError as error:
         return Validation(path, error.problems, "")
 
@@ -71,27 +76,22 @@ def _is_known(source: Source, lock: Lock | None) -> bool:
     return is_here(source) or (lock is not None and source.name in lock.sources)
 
 
-def _checked(path: Path, recipe: Recipe, open_once: _Opener) -> Validation:
+def _checked(path: Path, recipe: Recipe, readers: _Readers) -> Validation:
     """The outcome for a recipe that is valid. Raises XttsRecipeError for one that is not."""
     lock = lock_of(recipe)
     problems = list(contradictions(recipe, lock)) if lock else []
     if problems:
         raise RecipeError(problems)
     present = [source for source in recipe.sources if _is_known(source, lock)]
-    headers = open_once(present, lock)
+    headers = open_sources(present, readers.open_checkpoint, readers.read_vocabulary, lock)
     for source in recipe.sources:
         if source not in present and source.vocabulary and os.path.exists(source.vocabulary):  # noqa: PTH110
-            vocabulary_of(source, source.vocabulary)
+            vocabulary_of(source, source.vocabulary, readers.read_vocabulary)
     if len(present) == len(recipe.sources):
         plan = make_plan(recipe, headers)
         locked = [source.name for source, header in zip(recipe.sources, headers, strict=True) if header.from_lock]
         extent = f"with what its lock says of {listed(locked)}, not here" if locked else "its checkpoints' headers too"
-        changed = changed_sources(plan, lock) if lock else []
-        if lock and changed:
-            extent += f"; not the file that was locked in {lock.file.name}: {listed(changed)}"
-        elif lock and lock.plan != plan_digest(plan):
-            extent += f"; {lock.file.name} is of another plan: xttsrecipe lock brings it up to date"
-        return Validation(path, (), extent, plan.warnings, plan.notes)
+        return Validation(path, (), extent, plan.warnings, plan.notes, _drift(recipe, lock, plan, readers))
     keys = dict.fromkeys(known_tensors())
     for header in headers:
         keys.update(dict.fromkeys(header.tensors))
@@ -102,6 +102,13 @@ def _checked(path: Path, recipe: Recipe, open_once: _Opener) -> Validation:
     extent = (
         f"without its checkpoints ({', '.join(absent)} not here): patterns were checked against the keys of XTTS-V2"
     )
-    if lock:
-        extent += f"; {lock.file.name} knows nothing of {listed(absent)}: xttsrecipe lock brings it up to date"
-    return Validation(path, (), extent)
+    return Validation(path, (), extent, drift=_drift(recipe, lock, None, readers))
+
+
+def _drift(recipe: Recipe, lock: Lock | None, plan: Plan | None, readers: _Readers) -> tuple[Problem, ...]:
+    if lock is None:
+        return ()
+    headers = zip(recipe.source_names, plan.headers, strict=True) if plan else ()
+    known = {name: recalled(header.path, header.stamp) for name, header in headers if not header.from_lock}
+    digests = {name: digest for name, digest in known.items() if digest}
+    return tuple(drift(recipe, lock, plan, digests, readers.read_vocabulary))

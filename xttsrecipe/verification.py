@@ -17,6 +17,7 @@ from .options import RunOptions
 from .plan import Plan, make_plan
 from .provenance import remaking
 from .provenance.remaking import Making
+from .provenance.stored import stored_digest
 from .recipe_files import LOCK_SUFFIX
 from .report.layout import counted
 from .settings import Setting
@@ -73,7 +74,7 @@ def _not_as_made(making: Making, count: str, details: Sequence[str]) -> XttsReci
     return XttsRecipeError(Problem(Code.NOT_AS_MADE, what, _place(making), details=tuple(details)))
 
 
-def _by_lock(making: Making, recipe: Path | None, absent: Sequence[Path]) -> Proof:
+def _by_lock(making: Making, recipe: Path | None, absent: Sequence[str]) -> Proof:
     found = _lock_of(making, recipe)
     if found is None or found[0].output is None:
         why = f"{found[0].file.name} has no digest of an output" if found else "no lock was found"
@@ -83,7 +84,7 @@ def _by_lock(making: Making, recipe: Path | None, absent: Sequence[Path]) -> Pro
                 f"cannot be verified: its sources are not here, and {why}",
                 _place(making),
                 hint="--set checkpoints.NAME=PATH says where a source lies; --recipe where the recipe and its lock lie",
-                details=tuple(map(str, absent)),
+                details=tuple(absent),
             )
         )
     lock, plan = found
@@ -92,7 +93,7 @@ def _by_lock(making: Making, recipe: Path | None, absent: Sequence[Path]) -> Pro
         other.append(f"recipe: is not the one that {lock.file.name} is of")
     if other:
         raise _not_as_made(making, "", other)
-    digest = remaking.digest_of(making.header)
+    digest = stored_digest(making.header)
     if digest != lock.output:
         raise XttsRecipeError(
             Problem(

@@ -24,7 +24,7 @@ from xttsrecipe.api import load_recipe, make_plan
 from xttsrecipe.digests.plan import plan_digest
 from xttsrecipe.errors import RecipeError
 from xttsrecipe.lock import lock_path, lock_text, parse_lock, read_lock, write_lock
-from xttsrecipe.locking import new_lock
+from xttsrecipe.locking import locked_source, new_lock
 from xttsrecipe.plan import Plan
 from xttsrecipe.recipe import Recipe
 from xttsrecipe.recipe_files import is_lock_name
@@ -110,7 +110,8 @@ def test_a_lock_of_xtts_is_a_page(tmp_path: Path) -> None:
         name: of_full_size(header, 7000 if name == "extended" else 6681)
         for name, header in zip(checkpoints, make_plan(recipe).headers, strict=True)
     }
-    text = lock_text(recipe, headers, dict.fromkeys(headers, "ab" * 32), "cd" * 32, "ef" * 32)
+    locked = {source.name: locked_source(source, headers[source.name], "ab" * 32) for source in recipe.sources}
+    text = lock_text(recipe, locked, "cd" * 32, "ef" * 32)
     assert len(text.splitlines()) < 100
     check_golden("lock.yaml", re.sub(r"(size|header_sha256): .*", r"\1: …", text))
     lock = parse_lock(text, tmp_path / "recipe.lock.yaml")

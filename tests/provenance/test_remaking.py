@@ -13,6 +13,7 @@ from xttsrecipe.errors import CheckpointError
 from xttsrecipe.options import RunOptions
 from xttsrecipe.plan import Plan
 from xttsrecipe.provenance import remaking
+from xttsrecipe.provenance.stored import stored_digest
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
@@ -24,7 +25,7 @@ def test_the_digest_of_a_file_is_the_one_that_its_run_had(suffix: str, tmp_path:
     assert again.digest is None  # only what a lock asks for
     from xttsrecipe.execute import execute
 
-    assert execute(plan, options=RunOptions(digest=True)).digest == remaking.digest_of(open_checkpoint(summary.output))
+    assert execute(plan, options=RunOptions(digest=True)).digest == stored_digest(open_checkpoint(summary.output))
 
 
 def test_where_a_recipe_may_have_lain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,10 +48,10 @@ def test_the_plan_is_made_again_over_the_sources(tmp_path: Path) -> None:
     assert not list(remaking.source_problems(making, plan))
     assert not list(remaking.mismatches(making, plan))
     (tmp_path / "news.pth").unlink()
-    assert remaking.planned_again(making, recipe, []) == [tmp_path / "news.pth"]
+    assert remaking.planned_again(making, recipe, []) == [str(tmp_path / "news.pth")]
 
 
 def test_a_tensor_that_does_not_lie_in_order_has_no_digest(tmp_path: Path) -> None:
     header = open_checkpoint(save(tmp_path / "a.pth", {"x": torch.ones(2, 3).T}))
     with pytest.raises(CheckpointError, match="row-major"):
-        remaking.digest_of(header)
+        stored_digest(header)

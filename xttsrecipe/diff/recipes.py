@@ -15,7 +15,7 @@ from ..errors import XttsRecipeError
 from ..lock import Lock, lock_of_bytes
 from ..recipe import Recipe, parse_recipe
 from ..review import Known, Reviewed, known_of, plan_for_review
-from ..settings import unexpanded
+from ..written_paths import as_written
 from .pairs import Pair, RecipeText, find_pairs
 from .plans import diff_plans
 
@@ -86,7 +86,7 @@ def _read(text: RecipeText, open_once: _Open) -> _Valid | XttsRecipeError:
         lock = None if text.lock is None else lock_of_bytes(text.lock, Path(text.lock_label))
         return recipe, open_once(recipe, lock)
     except XttsRecipeError as error:
-        return error if recipe is None else _as_written(error, recipe)
+        return error if recipe is None else as_written(error, recipe)
 
 
 def _planned(read: _Valid | XttsRecipeError, other: _Valid | XttsRecipeError | None) -> Reviewed | XttsRecipeError:
@@ -95,25 +95,7 @@ def _planned(read: _Valid | XttsRecipeError, other: _Valid | XttsRecipeError | N
     try:
         return plan_for_review(*read, None if other is None or isinstance(other, XttsRecipeError) else other[1])
     except XttsRecipeError as error:
-        return _as_written(error, read[0])
-
-
-def _as_written(error: XttsRecipeError, recipe: Recipe) -> XttsRecipeError:
-    """The problems with paths as the recipe has them: what variables hold here is not for the readers of a review."""
-    paths = [(recipe.output.path, recipe.output.text)]
-    for source in recipe.sources:
-        paths += [(source.path, source.text), (source.vocabulary or Path(), source.vocabulary_text or "")]
-    hidden = {str(path): text for path, text in paths if unexpanded(text)}
-    hidden |= {path.name: text.rpartition("/")[2] for path, text in paths if unexpanded(text.rpartition("/")[2])}
-
-    hidden.pop("", None)  # of the root folder
-
-    def shown(text: str) -> str:
-        for path, written in hidden.items():
-            text = text.replace(path, written)
-        return text
-
-    return XttsRecipeError(problem.with_texts(shown) for problem in error.problems) if hidden else error
+        return as_written(error, read[0])
 
 
 def _title(old: RecipeText | None, new: RecipeText) -> str:

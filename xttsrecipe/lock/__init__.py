@@ -37,10 +37,14 @@ _HEAD = "# Made by 'xttsrecipe lock', for review and for proof; not to be edited
 
 @dataclass(frozen=True, slots=True)
 class LockedSource:
-    """What a source was: the sha256 of its model's file, hex, and its header."""
+    """What a source was: the sha256 of its model's file, hex, its header, and the paths that the recipe had for it and
+    for its vocabulary (None where it named none), as they were written.
+    """
 
     sha256: str
     header: Header
+    path: str
+    vocabulary_path: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,8 @@ class Lock:
         vocabulary = header.vocabulary
         if vocabulary and source.vocabulary:
             vocabulary = replace(vocabulary, path=source.vocabulary)
+        elif locked.vocabulary_path is not None:
+            vocabulary = None  # the recipe named one, and does so no more
         directory = header.directory and source.path
         return replace(header, path=path, directory=directory, vocabulary=vocabulary, from_lock=True)
 
@@ -107,7 +113,8 @@ def parse_lock(text: str, path: Path) -> Lock:
         if "vocabulary" in node:
             header = replace(header, vocabulary=read_vocabulary(node["vocabulary"], path.with_name("vocab.json")))
         headers[name] = header
-        sources[name] = LockedSource(node["sha256"].sha256(), header)
+        named = node["vocabulary_path"].text() if "vocabulary_path" in node else None
+        sources[name] = LockedSource(node["sha256"].sha256(), header, node["path"].text(), named)
         _check_sizes(node, headers)
     output = root["output"]["tensors_sha256"].sha256() if "output" in root else None
     said = {name: value for name, value in document.data.items() if name != "output"}
@@ -123,29 +130,30 @@ def _check_sizes(node: Node, headers: Mapping[str, Header]) -> None:
         node.fail("far fewer tensors and tokens in all sources together")
 
 
-def lock_text(
-    recipe: Recipe, headers: Mapping[str, Header], digests: Mapping[str, str], plan: str, output: str | None
-) -> str:
-    """The lock of a recipe as it is written; ``headers`` and ``digests`` (sha256, hex) by the sources' names.
+def lock_text(recipe: Recipe, locked: Mapping[str, LockedSource], plan: str, output: str | None) -> str:
+    """The lock of a recipe as it is written; ``locked`` by the sources' names, ``plan`` and ``output``: digests.
 
     Raises RecipeError for a source that has keys a lock has no form for.
     """
     try:
-        vocabularies = vocabularies_data({name: its for name in sorted(headers) if (its := headers[name].vocabulary)})
+        known = {name: locked[name].header.vocabulary for name in sorted(locked)}
+        vocabularies = vocabularies_data({name: its for name, its in known.items() if its})
     except ValueError as error:
         raise RecipeError(
             Problem(Code.CANNOT_BE_LOCKED, f"a source cannot be locked: {error}", Location(str(recipe.file)))
         ) from error
     sources: dict[str, Any] = {}
     before: dict[str, Header] = {}
-    for name in sorted(headers):
-        header = headers[name]
+    for name in sorted(locked):
+        source, header = locked[name], locked[name].header
         try:
             data = header_data(header, before)
         except ValueError as error:
             where = recipe.sources[recipe.source_names.index(name)].where
             raise RecipeError(Problem(Code.CANNOT_BE_LOCKED, f"{name} cannot be locked: {error}", where)) from error
-        sources[name] = {"sha256": digests[name], "size": header.stamp.size, **data}
+        sources[name] = {"path": source.path, "sha256": source.sha256, "size": header.stamp.size, **data}
+        if source.vocabulary_path is not None:
+            sources[name]["vocabulary_path"] = source.vocabulary_path
         if name in vocabularies:
             sources[name]["vocabulary"] = vocabularies[name]
         before[name] = header

@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..checkpoints import open_checkpoint
-from ..checkpoints.content_digest import content_digest
 from ..digests.cache import recalled
 from ..digests.plan import plan_digest
 from ..errors import CheckpointError
+from ..licence import digest_at
 from ..lock import Lock
 from ..metadata import provenance_of, recorded_sources
 from ..plan import Plan
@@ -61,7 +61,7 @@ def is_up_to_date(plan: Plan, lock: Lock | None) -> bool:
     """
     try:
         header = open_checkpoint(plan.model_path)
-        beside = {companion.name: content_digest(plan.path_of(companion)) for companion in plan.companions}
+        beside = {companion.name: digest_at(plan.path_of(companion)) for companion in plan.companions}
     except (CheckpointError, OSError):
         return False
     made, wanted = provenance_of(header.entries), provenance_of(plan.metadata.entries)

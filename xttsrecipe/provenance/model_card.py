@@ -10,15 +10,16 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from ..companions import Companion
+from ..licence import PLAIN_REMINDER, REMINDER, licence_at
 from ..metadata import training_of
 from ..plan import Plan, rules_of
 from ..report.fences import block, span
 from ..report.layout import counted, printable
 from ..report.plan import decision_text, loss_text, version_text
 from ..version import __version__
-from ..xtts import CARD_FILE
+from ..xtts import CARD_FILE, generation
 
-_BASE_MODEL = "coqui/XTTS-v2"
+_BASE_MODELS = {"v1": "coqui/XTTS-v1", "v2": "coqui/XTTS-v2"}
 # What means something in Markdown, wherever it stands in a line.
 _MARKDOWN = frozenset("\\`*_[]<>#!|~&@$")
 
@@ -28,21 +29,24 @@ def with_card(plan: Plan) -> Plan:
     beside a file.
     """
     name = CARD_FILE if plan.recipe.output.is_directory else f"{plan.recipe.output.path.stem}.{CARD_FILE}"
-    card = Companion(name, "the model card", card_text(plan).encode())
+    licence = licence_at(plan.model_path.with_name(name))
+    card = Companion(name, "the model card", card_text(plan, licence).encode())
     companions = (*plan.companions, card)
     files = {companion.name: companion.digest for companion in companions}
     return replace(plan, companions=companions, metadata=plan.metadata.with_files(files))
 
 
-def card_text(plan: Plan) -> str:
-    """The card, in Markdown; nothing in it depends on the machine or the day."""
+def card_text(plan: Plan, licence: str = "") -> str:
+    """The card, in Markdown; nothing in it depends on the machine or the day. ``licence``: the lines that say it in the
+    front matter, each ending in a line break; a reminder where there are none.
+    """
     recipe = plan.recipe
     is_xtts = plan.layout != "plain"
-    parts = ["\n".join(_front_matter(is_xtts)), f"# {_inline(recipe.name)}"]
+    parts = ["\n".join(_front_matter(plan, licence)), f"# {_inline(recipe.name)}"]
     if recipe.description:
         parts.append(_inline(recipe.description))
     count = counted(len(recipe.sources), "checkpoint")
-    parts.append(f"Merged by xttsrecipe {__version__} from {count} of {'XTTS-V2' if is_xtts else 'one model'}.")
+    parts.append(f"Merged by xttsrecipe {__version__} from {count} of {'XTTS' if is_xtts else 'one model'}.")
     parts.append("## Sources\n\n" + "\n".join(_sources(plan)))
     parts.append("## Rules\n\n" + "\n".join(_rules(plan)))
     training = training_of(plan.metadata.entries)
@@ -55,18 +59,16 @@ def card_text(plan: Plan) -> str:
     return "\n\n".join(parts)
 
 
-def _front_matter(is_xtts: bool) -> Iterator[str]:
+def _front_matter(plan: Plan, licence: str) -> Iterator[str]:
+    is_xtts = plan.layout != "plain"
     yield "---"
     if is_xtts:
-        yield f"base_model:\n- {_BASE_MODEL}"
+        generations = {generation(header) for header in plan.headers}
+        yield f"base_model:\n- {_BASE_MODELS['v1' if generations == {'v1'} else 'v2']}"
         yield "base_model_relation: merge"
         yield "pipeline_tag: text-to-speech"
     yield "tags:\n- merge\n- xttsrecipe" + ("\n- xtts\n- text-to-speech" if is_xtts else "")
-    if is_xtts:
-        yield "# license: yours to say. XTTS-V2 itself is under the Coqui Public Model License (https://coqui.ai/cpml.txt),"
-        yield "# which binds what is made from it: license: other, license_name: coqui-public-model-license"
-    else:
-        yield "# license: yours to say"
+    yield (licence or (REMINDER if is_xtts else PLAIN_REMINDER)).rstrip("\n")
     yield "---"
 
 

@@ -13,25 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from .. import checkpoints
-from ..checkpoints.content_digest import content_digest
 from ..codes import Code
 from ..digests.plan import plan_digest
-from ..digests.tensors import tensors_digest
 from ..document import parse_document
 from ..errors import CheckpointError, Location, Problem, RecipeError
+from ..licence import digest_at
 from ..metadata import provenance_of, recorded_sources
 from ..plan import Plan, make_plan
 from ..recipe import Recipe, parse_recipe
 from ..report.layout import printable
-from ..settings import Setting, apply_setting, output_setting, parse_setting
-from ..source_files import SourceFile
+from ..settings import Setting, apply_setting, output_setting, parse_setting, unexpanded
 from ..sources import is_here, open_sources
 from ..specs import Header
 from ..version import __version__
+from ..written_paths import naming_as_written
 from ..yaml_syntax import dump
 from .likeness import differences
-
-_READ_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +86,20 @@ def folders(header: Header, recipe: Path | None) -> list[Path]:
     return [found for folder in here for found in (folder, folder / "recipes") if found.is_dir()]
 
 
-def planned_again(making: Making, recipe: Path | None, settings: Sequence[Setting]) -> Plan | Sequence[Path]:
+def planned_again(making: Making, recipe: Path | None, settings: Sequence[Setting]) -> Plan | Sequence[str]:
     """The plan that an output was made by, over its sources; where these are not at hand, what is not there.
 
     Raises XttsRecipeError for a recipe that is not valid, and for sources that cannot be read.
     """
-    absent: list[Path] = []
+    absent: list[str] = []
     found: list[Plan] = []
     for folder in folders(making.header, recipe):
         made = recipe_in(making, folder, settings)
-        missing = [source.path for source in made.sources if not is_here(source)]
+        missing = [unexpanded(source.text) or str(source.path) for source in made.sources if not is_here(source)]
         absent = absent or missing
         if not missing:
-            found.append(make_plan(made, open_sources(made.sources)))
+            with naming_as_written(made):
+                found.append(make_plan(made, open_sources(made.sources)))
             if not any(source_problems(making, found[-1])):
                 return found[-1]
     return found[0] if found else absent
@@ -147,29 +145,8 @@ def _differing_files(making: Making) -> Iterator[str]:
     for name, digest in sorted(files.items()) if isinstance(files, dict) else ():
         path = making.header.path.with_name(Path(str(name)).name)
         try:
-            if content_digest(path) != digest:
+            if digest_at(path) != digest:
                 yield f"{name}: is not as it was written with the model"
         except OSError:
             if making.header.directory:
                 yield f"{name}: is missing"
-
-
-def digest_of(header: Header) -> str:
-    """The digest of a checkpoint's tensors (see ``tensor_digests``), read from the file. Raises CheckpointError."""
-    tensors = header.stored
-    digests = {}
-    buffer = memoryview(bytearray(_READ_BYTES))
-    with SourceFile(header) as file:
-        for name, tensor in tensors.items():
-            if not tensor.is_contiguous:
-                raise CheckpointError(
-                    Problem(Code.NOT_AS_MADE, f"{name} does not lie in row-major order", Location(str(header.path)))
-                )
-            digest = hashlib.sha256()
-            for position in range(0, tensor.spec.nbytes, _READ_BYTES):
-                part = buffer[: min(_READ_BYTES, tensor.spec.nbytes - position)]
-                file.read(tensor, position, part)
-                digest.update(part)
-            digests[name] = digest.hexdigest()
-        file.check_unchanged()
-    return tensors_digest({name: tensor.spec for name, tensor in tensors.items()}, digests)

@@ -30,19 +30,20 @@ _ROOT = "%SRCROOT%"
 def sarif_text(results: Sequence[Validation]) -> str:
     """All results as a SARIF log of one run; the rules are the codes that occur, by number."""
     root = repository_root()
-    found = [(problem, result.file) for result in results for problem in result.problems]
-    codes = sorted({problem.code for problem, _ in found}, key=str)
+    found = [("error", problem, result.file) for result in results for problem in result.problems]
+    found += [("warning", problem, result.file) for result in results for problem in result.drift]
+    codes = sorted({problem.code for _, problem, _ in found}, key=str)
     seen: Counter[str] = Counter()
     run = {
         "tool": {"driver": {"name": "xttsrecipe", "version": __version__, "rules": list(map(_rule, codes))}},
-        "invocations": [{"executionSuccessful": True, "exitCode": ExitCode.NO if found else ExitCode.OK}],
+        "invocations": [{"executionSuccessful": True, "exitCode": _exit_code(results)}],
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {_ROOT: {"description": {"text": "The repository's root, or else the current folder."}}},
         "artifacts": [
             {"location": location, "roles": ["analysisTarget"]}
             for location in _once(_artifact(result.file, root) for result in results)
         ],
-        "results": [_result(problem, file, root, codes, seen) for problem, file in found],
+        "results": [_result(*each, root, codes, seen) for each in found],
     }
     return json_text({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]})
 
@@ -58,8 +59,12 @@ def _rule(code: Code) -> dict[str, Any]:
     }
 
 
+def _exit_code(results: Sequence[Validation]) -> ExitCode:
+    return ExitCode.NO if any(result.problems for result in results) else ExitCode.OK
+
+
 def _result(
-    problem: Problem, file: Path, root: Path | None, codes: Sequence[Code], seen: Counter[str]
+    level: str, problem: Problem, file: Path, root: Path | None, codes: Sequence[Code], seen: Counter[str]
 ) -> dict[str, Any]:
     where = problem.where if problem.where and problem.where.file == str(file) else None
     # GitHub shows nothing that has no line.
@@ -76,7 +81,7 @@ def _result(
     return {
         "ruleId": str(problem.code),
         "ruleIndex": codes.index(problem.code),
-        "level": "error",
+        "level": level,
         "message": {"text": _only_text(message_text(problem, str(file)))},
         "locations": [{"physicalLocation": {"artifactLocation": artifact, "region": region}}],
         # Of what is wrong, not of the line, so that a problem stays the same when lines are added above it (3.27.17).

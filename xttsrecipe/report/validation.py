@@ -8,7 +8,7 @@ from enum import Enum
 
 from ..outcome import Validation
 from .annotations import annotations_text, summary_markdown
-from .problems import problems_text, relative
+from .problems import problem_text, problems_text, relative
 from .sarif import sarif_text
 from .step_summary import add_to_step_summary
 from .streams import say, show
@@ -51,4 +51,6 @@ def _told(result: Validation) -> bool:
         say(problems_text(result.problems))
     else:
         show(f"{relative(result.file)}: valid, {result.extent}\n")
+    for problem in result.drift:
+        say(f"warning: {problem_text(problem)}")
     return not result.problems

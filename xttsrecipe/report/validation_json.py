@@ -5,6 +5,8 @@
 - ``file``: its name as the call has it, and ``valid``;
 - ``extent``: what was checked, in words; null where it is invalid;
 - ``warnings`` and ``notes``: sentences that make no recipe invalid; there are some only where the plan could be made;
+- ``drift``: problems of a lock that does not speak of the recipe and its files as they are now; they make no recipe
+  invalid;
 - ``problems``: for each its ``code`` (``XR101``) and ``name`` (``unknown-source``), ``message``, the place as ``file``,
   ``line``, ``column`` and ``endColumn``, which is the first column after what is meant (all from 1, columns in
   characters), ``found``, ``expected``, ``hint``, and ``details``, a list of lines. What is not known is null.
@@ -34,6 +36,7 @@ def _file(result: Validation) -> dict[str, Any]:
         "extent": result.extent or None,
         "warnings": whole(result.warnings),
         "notes": whole(result.notes),
+        "drift": list(map(problem_data, result.drift)),
         "problems": list(map(problem_data, result.problems)),
     }
 

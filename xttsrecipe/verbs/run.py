@@ -68,14 +68,16 @@ def run(
         say_note(note)
     for warning in plan.warnings:
         say(f"warning: {printable(warning)}\n")
-    plan = preflight.check(plan, force, say_note)
+    if update_lock:
+        plan = preflight.check(plan, force, say_note)  # before sources are read whole
     guard = Guard(plan, locked, update_lock)
-    for note in guard.notes:
-        say_note(note)
+    for problem in guard.drift:
+        say(f"note: {problem_text(problem)}")
     if not force and guard.is_up_to_date:
         target = plan.recipe.output
         show(f"{place_text(target.path, target.is_directory)}: up to date\n")
         return
+    guard.plan = preflight.check(guard.plan, force, say_note)
     options = guard.options(RunOptions(threads or default_threads(), device, check, allow_overflow))
     with guard:
         interrupts.leave_at_once()  # an exception in the middle of it, torch may take for a reason to abort

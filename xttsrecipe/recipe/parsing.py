@@ -1,145 +1,27 @@
-"""A recipe as the rest of the program knows it: YAML data in, frozen dataclasses out, or every problem at once.
-
-Owns what names and numbers in a recipe mean. Never opens a checkpoint.
-"""
+"""What names and numbers in a recipe mean: data that the schema allows to a recipe, or every problem in it."""
 
 from __future__ import annotations
 
 import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from . import schema
-from .codes import Code
-from .document import Document, Path_, join_path, read_document
-from .errors import Location, Problem, RecipeError, did_you_mean, listed
-from .patterns import KeyTest, PatternError, compile_patterns
-from .settings import ORDER, Setting, apply_setting, expanded
-from .specs import DType
-from .xtts import COMPONENTS
+from ..codes import Code
+from ..document import Document, Path_, join_path
+from ..errors import Location, Problem, RecipeError, did_you_mean, listed
+from ..patterns import PatternError, compile_patterns
+from ..settings import ORDER, Setting, expanded
+from ..specs import DType
+from ..xtts import COMPONENTS
+from .parts import Merge, Method, Output, Recipe, Rule, Source, Take
 
 FORMATS = {".pth": "torch zip", ".pt": "torch zip", ".safetensors": "safetensors"}
 
 # How far from 1 weights may sum: room for how decimals are stored, none for 0.33 + 0.33 + 0.33.
 _SUM_TOLERANCE = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A checkpoint that the recipe names: a file, or a model directory.
-
-    ``sha256``: the digest that the model's file must have, lower-case hex. ``vocabulary``: the vocab.json that the
-    recipe names for it. ``text``, ``vocabulary_text``: the paths as they are written, nothing expanded.
-    """
-
-    name: str
-    path: Path
-    sha256: str | None
-    where: Location
-    vocabulary: Path | None
-    text: str
-    vocabulary_text: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Method:
-    """How tensors are combined: a name from the table in ``methods``, and its parameters."""
-
-    name: str
-    parameters: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Take:
-    """A decision: the tensor as this source (an index) has it."""
-
-    source: int
-
-
-@dataclass(frozen=True, slots=True)
-class Merge:
-    """A decision: the tensors of all sources combined. ``weights``: one per source, in the recipe's order."""
-
-    weights: tuple[float, ...]
-    method: Method
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Rule:
-    """One override: the keys that ``matches`` accepts are decided so, unless a later rule matches them too.
-
-    Rules are told apart by identity.
-    """
-
-    pattern: str
-    matches: KeyTest
-    decision: Take | Merge
-    where: Location
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """Where the merged checkpoint goes: a file, or a model directory (``is_directory``).
-
-    ``layout``: preserve, release or trainer. ``dtype`` None keeps the sources' types. ``text``: the path as written.
-    """
-
-    path: Path
-    is_directory: bool
-    format: str
-    layout: str
-    dtype: DType | None
-    where: Location
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Recipe:
-    """A valid recipe. ``metadata_from``, ``companions_from`` and ``vocabulary_order``: the sources (indices) that
-    metadata.from, companions and vocabulary.order name, or None for the default.
-
-    ``text`` is the file as it stands, ``settings`` what ``--set`` changed in it, file names aside.
-    """
-
-    file: Path
-    name: str
-    description: str
-    sources: tuple[Source, ...]
-    default: Merge
-    rules: tuple[Rule, ...]
-    metadata_from: int | None
-    companions_from: int | None
-    vocabulary_order: int | None
-    output: Output
-    text: str
-    settings: tuple[str, ...]
-
-    @property
-    def source_names(self) -> list[str]:
-        """What the recipe calls its sources, in its order."""
-        return [source.name for source in self.sources]
-
-    def decision_of(self, pattern: str | None) -> Take | Merge:
-        """What the rule with this pattern says; for None, what the global weights say."""
-        return next((rule.decision for rule in self.rules if rule.pattern == pattern), self.default)
-
-
-def load_recipe(path: Path, settings: Sequence[Setting] = ()) -> Recipe:
-    """The recipe in a file, with ``settings`` applied. Raises RecipeError with every problem found."""
-    return parse_recipe(read_document(path), path, settings)
-
-
-def parse_recipe(document: Document, path: Path, settings: Sequence[Setting] = ()) -> Recipe:
-    """The recipe in a document, as though it lay at ``path``. Raises RecipeError with every problem found."""
-    for setting in settings:
-        document = apply_setting(document, setting)
-    problems = schema.check(document)
-    if problems:
-        raise RecipeError(problems)
-    return _Parser(document, path, settings).parse()
 
 
 def _within(where: Location, name: str) -> Location:
@@ -150,9 +32,13 @@ def _within(where: Location, name: str) -> Location:
     return where if position < 0 else replace(where, column=position + 1, length=len(name))
 
 
-class _Parser:
-    def __init__(self, document: Document, path: Path, settings: Sequence[Setting]) -> None:
+class Parser:
+    """Reads one document that the schema allows."""
+
+    def __init__(self, document: Document, path: Path, settings: Sequence[Setting], written: Mapping[str, Any]) -> None:
+        """``written``: the data before the settings; where there are any, nobody checked its form."""
         self._document = document
+        self._written = written
         self._data: dict[str, Any] = document.data
         self._file = path
         self._settings = settings
@@ -160,6 +46,7 @@ class _Parser:
         self._problems: list[Problem] = []
 
     def parse(self) -> Recipe:
+        """Raises RecipeError with every problem found."""
         sources = tuple(self._sources())
         default = Merge(self._weights(("weights",)), self._method(("method",)))
         rules = tuple(self._rules(default))
@@ -203,9 +90,17 @@ class _Parser:
                 sha256=digest and digest.lower(),
                 where=self._document.where(path),
                 vocabulary=vocabulary,
-                text=text,
-                vocabulary_text=vocabulary_text,
+                text=self._as_written(("checkpoints", name), text),
+                vocabulary_text=vocabulary_text and self._as_written(("vocabulary", name), vocabulary_text),
             )
+
+    def _as_written(self, where: Path_, text: str) -> str:
+        """The file name that the recipe itself has there, where a setting changed it to ``text``."""
+        found: Any = self._written
+        for part in where:
+            found = found.get(part) if isinstance(found, dict) else None
+        found = found.get("path") if isinstance(found, dict) else found
+        return found if isinstance(found, str) else text
 
     def _file_name(self, text: str, where: Path_) -> Path:
         path = self._file.parent / expanded(text)

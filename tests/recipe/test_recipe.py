@@ -8,14 +8,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from tests.loading import BASE, load, only_problem, problems
 from xttsrecipe.api import load_recipe
 from xttsrecipe.recipe import Merge, Method, Take
 from xttsrecipe.specs import DType
 
-from .loading import BASE, load, only_problem, problems
-
-OWN_FOLDER = Path(__file__).parent / "recipes"
-SHIPPED = Path(__file__).parent.parent / "recipes"
+OWN_FOLDER = Path(__file__).parent.parent / "recipes"
+SHIPPED = Path(__file__).parent.parent.parent / "recipes"
 NAMES = st.from_regex(r"[A-Za-z_][A-Za-z0-9_.-]{0,8}", fullmatch=True)
 
 
