@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,14 @@ from tests import samples
 from tests.builders import save
 from tests.commands import invoke
 from xttsrecipe import api
+from xttsrecipe.api import load_recipe
 from xttsrecipe.errors import CheckpointError
 from xttsrecipe.lock import read_lock
 from xttsrecipe.metadata import PROVENANCE
+from xttsrecipe.sources import open_sources
 
 from .merging import loaded
-from .voices import voice
+from .voices import NEWS, voice, write_vocabulary
 
 
 @pytest.fixture
@@ -356,3 +359,101 @@ def test_the_digest_that_the_recipe_names_must_be_that_of_the_file(tmp_path: Pat
     assert not (tmp_path / "merged.pth").exists()
     found = hashlib.sha256((tmp_path / "news.pth").read_bytes()).hexdigest()
     api.run(api.load_recipe(with_digest(tmp_path, found.upper())))
+
+
+# --- the lock and the recipe, by name -----------------------------------------------------------------------------
+
+
+def test_a_lock_has_the_paths_that_the_recipe_has_whatever_the_command_line_says(recipe: Path) -> None:
+    recipe.with_name("news.pth").rename(recipe.with_name("moved.pth"))
+    moved = ("--set", f"checkpoints.news={recipe.with_name('moved.pth')}")
+    assert invoke("run", "--update-lock", *moved, recipe).code == 0
+    text = lock_file(recipe).read_text()
+    assert "path: news.pth" in text
+    assert "moved" not in text
+    assert invoke("validate", recipe).err == ""
+
+
+def test_a_source_that_the_recipe_names_otherwise_is_told_of_and_runs(recipe: Path) -> None:
+    recipe.with_name("news.pth").rename(recipe.with_name("moved.pth"))
+    recipe.write_text(recipe.read_text().replace("news.pth", "moved.pth"))
+    before = lock_file(recipe).read_bytes()
+    for done in (invoke("validate", recipe), invoke("plan", recipe), invoke("run", "--locked", recipe)):
+        assert done.code == 0
+        assert "the recipe names another file for news than recipe.lock.yaml [XR704]" in done.err
+        assert "found: moved.pth" in done.err
+        assert "expected: news.pth" in done.err
+    assert lock_file(recipe).read_bytes() != before  # it has the output's digest now, and the path
+    assert invoke("validate", recipe).err == ""
+
+
+def test_a_path_that_nobody_could_look_at_stays_as_it_was_locked(recipe: Path) -> None:
+    recipe.with_name("news.pth").unlink()
+    recipe.write_text(recipe.read_text().replace("news.pth", "other.pth"))
+    assert invoke("lock", recipe).code == 0
+    assert "path: news.pth" in lock_file(recipe).read_text()
+    assert "names another file for news" in invoke("validate", recipe).err
+
+
+@pytest.fixture
+def spoken(tmp_path: Path) -> Path:
+    """A locked recipe of two files that names their vocabularies, without the files."""
+    for name in ("news", "audiobook"):
+        voice(tmp_path / name)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(
+        "checkpoints: {news: news/model.pth, audiobook: audiobook/model.pth}\n"
+        "vocabulary: {news: news/vocab.json, audiobook: audiobook/vocab.json}\noutput: {path: merged.pth}\n"
+    )
+    assert invoke("lock", recipe).code == 0
+    for name in ("news", "audiobook"):
+        (tmp_path / name / "model.pth").unlink()
+    return recipe
+
+
+def test_a_vocabulary_is_compared_with_the_lock_where_it_is_here(spoken: Path) -> None:
+    assert invoke("validate", spoken).err == ""
+    write_vocabulary(spoken.with_name("news") / "vocab.json", {**NEWS, "brandnew": len(NEWS)})
+    for done in (invoke("validate", spoken), invoke("plan", spoken)):
+        assert done.code == 0
+        assert "the vocabulary of news is not the one that was locked in recipe.lock.yaml [XR705]" in done.err
+    spoken.with_name("news").joinpath("vocab.json").write_text("{")
+    assert invoke("validate", spoken).code == 1
+    spoken.with_name("news").joinpath("vocab.json").unlink()
+    assert invoke("validate", spoken).err == ""
+
+
+def test_a_vocabulary_that_the_recipe_names_no_more_is_not_used(spoken: Path) -> None:
+    spoken.write_text(
+        spoken.read_text().replace("vocabulary: {news: news/vocab.json, audiobook:", "vocabulary: {audiobook:")
+    )
+    done = invoke("validate", spoken)
+    assert (done.code, "names another vocabulary for news than recipe.lock.yaml" in done.err) == (0, True)
+    assert "found: none" in done.err
+    headers = open_sources(load_recipe(spoken).sources, lock=read_lock(lock_file(spoken)))
+    assert [header.vocabulary is None for header in headers] == [True, False]
+
+
+# --- up to date, once more ----------------------------------------------------------------------------------------
+
+
+def test_locked_looks_at_the_output_before_it_is_called_up_to_date(recipe: Path) -> None:
+    assert invoke("run", recipe).code == 0
+    assert "up to date" in invoke("run", "--locked", recipe).out
+    text = lock_file(recipe).read_text()
+    lock = read_lock(lock_file(recipe))
+    assert lock
+    assert lock.output
+    lock_file(recipe).write_text(text.replace(lock.output, "f" * 64))
+    before = recipe.with_name("merged.pth").read_bytes()
+    done = invoke("run", "--locked", recipe)
+    assert (done.code, f"expected: sha256 {'f' * 64}" in done.err) == (1, True)
+    assert recipe.with_name("merged.pth").read_bytes() == before
+
+
+def test_no_room_is_needed_where_all_is_up_to_date(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert invoke("run", recipe).code == 0
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 0))
+    done = invoke("run", recipe)
+    assert (done.code, "up to date" in done.out) == (0, True)
+    assert invoke("run", "--force", recipe).code == 1

@@ -28,7 +28,7 @@ def licence_at(path: Path) -> str:
     content = _card(path)
     lines = [line for line in _LINE.findall(_front_matter(content)) if not line.startswith(b"#")]
     try:
-        return b"".join(lines).decode()
+        return b"".join(lines).decode().replace("\r\n", "\n")
     except UnicodeDecodeError:
         return ""
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -94,3 +95,9 @@ def test_no_number_of_backticks_ends_a_pattern(tmp_path: Path) -> None:
     recipe = samples.pair(tmp_path)
     recipe.write_text(recipe.read_text().replace('"*encoder*"', '"{*encoder*,x``<b>``}"'))
     assert "```{*encoder*,x``<b>``}```" in card_text(make_plan(load_recipe(recipe)))
+
+
+def test_the_card_of_a_first_generation_model_names_its_own_base(tmp_path: Path) -> None:
+    plan = make_plan(load_recipe(samples.pair(tmp_path)))
+    first = replace(plan, headers=tuple(replace(header, version="v1.1") for header in plan.headers))
+    assert yaml.safe_load(card_text(first).split("---\n")[1])["base_model"] == ["coqui/XTTS-v1"]

@@ -57,6 +57,36 @@ def test_files_are_named_from_the_root_of_the_repository(folder: str, monkeypatc
         assert {found.properties["file"] for found in commands(log)} == {"recipes/more/warm.yaml"}
 
 
+def drifted(count: int) -> list[Validation]:
+    """Valid recipes whose locks are of another plan."""
+    problem = Problem(Code.LOCK_OF_ANOTHER_PLAN, "is of another plan", Location("recipes/a.lock.yaml"), hint="lock it")
+    return [Validation(Path(f"recipes/{number}.yaml"), (), "all", drift=(problem,)) for number in range(count)]
+
+
+def test_what_drifted_is_a_warning_on_the_recipe() -> None:
+    (found,) = commands(annotations_text(drifted(1)))
+    assert (found.name, found.properties["file"], found.properties["title"]) == (
+        "warning", "recipes/0.yaml", "XR704 lock-of-another-plan",
+    )  # fmt: skip
+    assert found.message == "recipes/a.lock.yaml: is of another plan\n  help: lock it"
+
+
+def test_of_each_kind_ten_are_annotated() -> None:
+    log = annotations_text([*drifted(12), *twelve_problems()])
+    assert [found.name for found in commands(log)].count("warning") == 10
+    assert [found.name for found in commands(log)].count("error") == 10
+    assert log.count("\nwarning: recipes/a.lock.yaml: is of another plan [XR704]\n") == 2
+    assert "12 warnings: GitHub shows 10 of them" in log
+    assert "12 problems: GitHub shows 10 of them" in log
+
+
+def test_the_summary_has_problems_first_and_warnings_too() -> None:
+    text = summary_markdown([*drifted(2), *twelve_problems()], ROOM)
+    assert text.startswith("### xttsrecipe validate: 12 problems in 1 of 3 recipes, 2 warnings\n")
+    assert text.index("[XR101]") < text.index("warning: recipes/a.lock.yaml")
+    assert summary_markdown(drifted(1), ROOM).startswith("### xttsrecipe validate: 1 recipe valid, 1 warning\n")
+
+
 def test_ten_problems_are_annotated_and_the_others_told_as_text() -> None:
     results = twelve_problems()
     assert len(results[0].problems) == 12

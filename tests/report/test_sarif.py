@@ -199,3 +199,13 @@ def test_a_folder_that_is_gone_is_no_bug(tmp_path: Path, monkeypatch: pytest.Mon
     run = run_of(list(validate([Path("a.yaml")])))
     monkeypatch.chdir(tmp_path)
     assert [place(result)["artifactLocation"] for result in run["results"]] == [{"uri": "a.yaml"}]
+
+
+def test_what_drifted_from_a_lock_is_a_warning_and_no_failure(official: Draft4Validator) -> None:
+    problem = Problem(Code.LOCK_OF_ANOTHER_PLAN, "is of another plan", Location("a.lock.yaml"))
+    results = [Validation(Path("a.yaml"), (), "all", drift=(problem,))]
+    assert not list(official.iter_errors(log(results)))
+    run = run_of(results)
+    assert [(result["level"], result["ruleId"]) for result in run["results"]] == [("warning", "XR704")]
+    assert run["invocations"] == [{"executionSuccessful": True, "exitCode": 0}]
+    assert place(run["results"][0])["artifactLocation"]["uri"].endswith("a.yaml")

@@ -63,3 +63,11 @@ def test_half_a_character_is_no_bug_and_reaches_nobody() -> None:
     text = validation_json([Validation(Path(odd), (problem,), "", (odd,), (odd,))])
     assert "\\ud" not in text.replace("\\\\ud", "")
     assert strictly(text)["files"][0]["problems"][0]["file"] == "\\udcff\\ud83d"
+
+
+def test_what_drifted_from_a_lock_is_told_as_problems_are_and_makes_nothing_invalid() -> None:
+    problem = Problem(Code.LOCK_OF_ANOTHER_PLAN, "is of another plan", Location("a.lock.yaml"))
+    data = strictly(validation_json([Validation(Path("a.yaml"), (), "all", drift=(problem,))]))
+    (file,) = data["files"]
+    assert (data["valid"], file["valid"]) == (True, True)
+    assert [(found["code"], found["file"]) for found in file["drift"]] == [("XR704", "a.lock.yaml")]
