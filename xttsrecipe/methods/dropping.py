@@ -104,9 +104,11 @@ def _della(
 
 
 def _probabilities(rows: Tensor, density: float, epsilon: float) -> Tensor:
-    """That of each element to be kept: by the rank of its magnitude in its row, equal ones by their position."""
+    """That of each element to be kept: by the rank of its magnitude in its row, equal ones by their position. Rows are
+    sorted whole: a single one takes several times its own memory.
+    """
     length = rows.shape[-1]
-    order = rows.abs().argsort(-1, stable=True)
+    order = rows.abs().argsort(dim=-1, stable=True)
     ranks = rows.new_ones(length).cumsum(-1).sub_(1)
     by_rank = ranks.mul_(2 * epsilon / (length - 1)).add_(density - epsilon)
     return rows.new_empty(rows.shape).scatter_(-1, order, by_rank.expand(rows.shape)).flatten()

@@ -85,9 +85,10 @@ class MethodEntry:
     whether the order of the sources matters. ``random``: whether it takes random numbers, one Draw for each source.
 
     ``elementwise``: every element of the result depends on the same element of the sources only, so that a tensor
-    may be merged in pieces, from first to last, as random numbers go on from piece to piece. ``one_by_one``: it needs at most two of the tensors at once, the first and one other, which
-    may be gone when it takes the next; and the base. ``shaped``: it needs to know the tensors' shape, not just their
-    elements in row-major order. ``reuses_memory``: it takes a Scratch, or None.
+    may be merged in pieces; from first to last, as random numbers go on from piece to piece. ``one_by_one``: it needs
+    at most two of the tensors at once, the first and one other, which may be gone when it takes the next; and the base.
+    ``shaped``: it needs to know the tensors' shape, not just their elements in row-major order. ``reuses_memory``: it
+    takes a Scratch, or None.
     """
 
     name: str

@@ -41,22 +41,28 @@ def arcee_fusion(tensors: Sequence[Tensor], base: Tensor) -> Tensor:
         return tensor.clone()
     source, origin = tensor.flatten(), base.flatten()
     length = tensor.shape[-1] if tensor.dim() else 1
-    pieces = list(pieces_of(tensor.numel(), max(PIECE // length, 1) * length))
-    divergences = [_divergence(source[where].view(-1, length), origin[where].view(-1, length)) for where in pieces]
+    step = max(PIECE // length, 1) * length
+    divergences = source[:0].double().new_empty(tensor.numel() // length)
+    for where in pieces_of(tensor.numel(), step):
+        divergences[_rows(where, length)] = _divergence(source[where].view(-1, length), origin[where].view(-1, length))
 
     def importances() -> Iterator[Tensor]:
-        for where, divergence in zip(pieces, divergences, strict=True):
+        for where in pieces_of(tensor.numel(), step):
             # A part of the difference serves as well, and does not overflow.
             difference = source[where].double().mul(2**-10).sub_(origin[where].double().mul(2**-10)).abs_()
-            yield difference.view(-1, length).mul_(divergence.unsqueeze(-1)).flatten()
+            yield difference.view(-1, length).mul_(divergences[_rows(where, length)].unsqueeze(-1)).flatten()
 
     ranks = [tensor.numel() - share_of(share, tensor.numel() - 1) for share in (0.25, 0.5, 0.75)]
     lower, middle, upper = kth_largest(importances, ranks)
     threshold = middle + 1.5 * (upper - lower)
     result = tensor.new_empty(tensor.shape).flatten()
-    for where, importance in zip(pieces, importances(), strict=True):
+    for where, importance in zip(pieces_of(tensor.numel(), step), importances(), strict=True):
         result[where] = origin[where].where(importance < threshold, source[where])
     return result.view(tensor.shape)
+
+
+def _rows(where: slice, length: int) -> slice:
+    return slice(where.start // length, where.stop // length)
 
 
 def _divergence(rows: Tensor, others: Tensor) -> Tensor:

@@ -20,7 +20,8 @@ def row_sums(values: Tensor) -> Tensor:
         rest = length - half
         values.narrow(-1, 0, half).add_(values.narrow(-1, rest, half))
         length = rest
-    return values.select(-1, 0)
+    # Not a view, which would keep all of the values' memory.
+    return values.select(-1, 0).clone()
 
 
 def total(values: Tensor) -> float:
