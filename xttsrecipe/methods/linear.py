@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from .vectors import pieces_of
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -20,9 +22,11 @@ Scratch = Callable[[int], "Tensor"]
 _EXACT_BITS = 53 - 24
 
 
-def linear(tensors: Sequence[Tensor], weights: Sequence[float], scratch: Scratch | None = None) -> Tensor:
-    """Σ wᵢxᵢ of tensors of one shape and one type, float32 or float64, in that type. ``scratch``: memory to use on the
-    way and for the result; fresh where there is none.
+def linear(
+    tensors: Sequence[Tensor], weights: Sequence[float], scratch: Scratch | None = None, *, normalize: bool = False
+) -> Tensor:
+    """Σ wᵢxᵢ of tensors of one shape and one type, float32 or float64, in that type; with ``normalize``
+    divided by Σ wᵢ. ``scratch``: memory to use on the way and for the result; fresh where there is none.
 
     At most two of the tensors are needed at once, the first and one other.
 
@@ -32,6 +36,9 @@ def linear(tensors: Sequence[Tensor], weights: Sequence[float], scratch: Scratch
     tensors only. Nor does it depend on the order of two; that of more float32 is worth one unit in the last place, or
     what float64 leaves where terms cancel out. The tensors stay as they are.
     """
+    if normalize:
+        whole = math.fsum(weights)
+        weights = [weight / whole for weight in weights]
     several_singles = len(tensors) > 2 and tensors[0].element_size() == 4
     result = _accumulated(tensors, weights, scratch) if several_singles else _anchored(tensors, weights)
     # One pass tells: nothing that is not finite is lost in a sum. One that overflows only costs a second look.
@@ -39,6 +46,15 @@ def linear(tensors: Sequence[Tensor], weights: Sequence[float], scratch: Scratch
         return result
     finite = result.isfinite()
     return result if finite.all() else result.where(finite, _literal(tensors, weights))
+
+
+def linear_in_pieces(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """What ``linear`` gives, of whole tensors, without more memory of their size than the result's."""
+    flat = [tensor.flatten() for tensor in tensors]
+    result = tensors[0].new_empty(tensors[0].shape).flatten()
+    for where in pieces_of(result.numel()):
+        result[where] = linear([tensor[where] for tensor in flat], weights)
+    return result.view(tensors[0].shape)
 
 
 def _anchored(tensors: Sequence[Tensor], weights: Sequence[float]) -> Tensor:

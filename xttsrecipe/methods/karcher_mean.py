@@ -1,0 +1,101 @@
+"""The mean of directions on the sphere, Karcher 1977, for merging arXiv 2603.04972.
+
+The mean is a combination of the directions, and all that the iteration needs is how far these are from each other. So
+it works on coefficients, one for each direction, and never on tensors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .directions import Direction, combination_length, distance
+from .vectors import Vectors
+
+# Where rounding has the last word over the length of a step, and over how far a point is from another's antipode.
+_ROUNDING = 1e-7
+
+
+def karcher_mean(
+    vectors: Vectors, found: Sequence[Direction], shares: Sequence[float], max_iter: int, tol: float, nothing: float
+) -> list[float] | None:
+    """Coefficients of the unit vectors that give the mean direction; None where there is none: they cancel out, one is
+    opposite to the mean, or all are zero. ``nothing``: the length below which a sum of unit vectors is rounding.
+
+    At most ``max_iter`` steps, until one is shorter than ``tol`` or they no longer shrink for rounding.
+    """
+    length = combination_length(vectors, found, shares)
+    directed = [index for index, each in enumerate(found) if each.length > 0]
+    whole = math.fsum(shares[index] for index in directed)
+    if not directed or length < nothing * whole:
+        return None
+    sphere = _Sphere(
+        [[0.0 if one == other else distance(vectors, found, *sorted((one, other))) ** 2 for other in directed]
+         for one in directed]
+    )  # fmt: skip
+    mean = sphere.mean([shares[index] / whole for index in directed], max_iter, tol, max(nothing, _ROUNDING))
+    if mean is None:
+        return None
+    by_index = dict(zip(directed, mean, strict=True))
+    return [by_index.get(index, 0.0) for index in range(len(found))]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sphere:
+    """Unit vectors, known by the squares of their distances. Points are coefficients of them.
+
+    A length is had from distances, not from cosines, which would lose short ones: ‖Σ cᵢuᵢ‖² = (Σ cᵢ)² − ½ Σ cᵢcⱼdᵢⱼ².
+    """
+
+    squares: Sequence[Sequence[float]]
+
+    def mean(self, weights: Sequence[float], max_iter: int, tol: float, nothing: float) -> list[float] | None:
+        """From the normalised mean on, until a step is shorter than ``tol``."""
+        point = self._normalised(weights)
+        before = math.inf
+        for _ in range(max_iter):
+            if point is None:
+                return None
+            cosines, angles = self._seen_from(point)
+            if any(math.pi - angle < nothing for angle in angles):
+                return None
+            pulls = [
+                weight * (angle / math.sin(angle) if angle else 1.0)
+                for weight, angle in zip(weights, angles, strict=True)
+            ]
+            along = math.fsum(pull * cosine for pull, cosine in zip(pulls, cosines, strict=True))
+            step = [pull - along * share for pull, share in zip(pulls, point, strict=True)]
+            length = self._length(step)
+            if length < tol or (length < _ROUNDING and length >= before):
+                break
+            before = length
+            turn = math.sin(length) / length
+            point = self._normalised([math.cos(length) * a + turn * b for a, b in zip(point, step, strict=True)])
+        return point
+
+    def _seen_from(self, point: Sequence[float]) -> tuple[list[float], list[float]]:
+        """The cosine of the angle to each unit vector, and the angle."""
+        whole, reach = math.fsum(point), self._reach(point)
+        spread = self._spread(point, reach)
+        cosines = [whole - far / 2 for far in reach]
+        angles = []
+        for far in reach:
+            apart = (1 - whole) ** 2 + far - spread
+            together = (1 + whole) ** 2 - far - spread
+            angles.append(2 * math.atan2(math.sqrt(max(apart, 0.0)), math.sqrt(max(together, 0.0))))
+        return cosines, angles
+
+    def _normalised(self, point: Sequence[float]) -> list[float] | None:
+        length = self._length(point)
+        return [share / length for share in point] if length > 0 else None
+
+    def _length(self, point: Sequence[float]) -> float:
+        return math.sqrt(max(math.fsum(point) ** 2 - self._spread(point, self._reach(point)), 0.0))
+
+    def _reach(self, point: Sequence[float]) -> list[float]:
+        return [math.fsum(a * b for a, b in zip(row, point, strict=True)) for row in self.squares]
+
+    @staticmethod
+    def _spread(point: Sequence[float], reach: Sequence[float]) -> float:
+        return math.fsum(share * far for share, far in zip(point, reach, strict=True)) / 2
