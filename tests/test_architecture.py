@@ -21,9 +21,9 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("codes", "errors", "version", "specs", "options", "interrupts"),
     ("yaml_syntax", "patterns", "positional", "torch_dtypes", "segments", "strict_json", "claims", "crew", "heap"),
     ("document", "xtts", "vocabulary"),
-    ("schema", "checkpoints", "methods", "settings", "recipe_files"),
+    ("schema", "checkpoints", "methods", "settings", "recipe_files", "depth"),
     ("recipe", "remains"),
-    ("rules", "text_rows", "written_paths"),
+    ("rules", "text_rows", "written_paths", "gradients"),
     ("steps", "text_tokens"),
     ("metadata",),
     ("licence",),
@@ -49,7 +49,7 @@ OUTSIDE: Mapping[str, set[str]] = {
     "platformdirs": {"digests.cache"},
     "rich": {"report.progress"},
     "isal": {"writers.torch_zip"},
-    "torch": {"execute", "gather", "lanes", "nonfinite", "torch_dtypes", "writers.torch_zip"},
+    "torch": {"execute", "gather", "lanes", "methods.draws", "nonfinite", "torch_dtypes", "writers.torch_zip"},
     "typer": {"cli", "verbs", "verbs.arguments", "verbs.diff", "verbs.provenance", "verbs.run"},
     "yaml": {"document", "yaml_syntax"},
 }
@@ -58,6 +58,7 @@ OUTSIDE: Mapping[str, set[str]] = {
 LATE_IMPORTS = {
     ("__main__", ".cli"): "reading all that it needs takes a moment in which Ctrl-C may come",
     ("api", ".execute"): "importing torch takes a second or two, and only a run needs it",
+    ("methods.draws", "torch"): "reading the method table imports no torch",
     ("provenance", "importlib.metadata"): "a hundredth of a second, which only a run needs to take",
     ("verbs.provenance", "..provenance"): "no other verb needs it, nor its memory",
     ("verbs.provenance", "..verification"): "the same",

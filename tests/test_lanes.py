@@ -34,7 +34,8 @@ def states(*tensors: torch.Tensor) -> list[State]:
 @contextmanager
 def lane_of(plan: Plan, options: RunOptions | None = None) -> Iterator[Lane]:
     with ExitStack() as stack:
-        yield Lane([stack.enter_context(SourceFile(header)) for header in plan.headers], options or RunOptions())
+        sources = [stack.enter_context(SourceFile(header)) for header in plan.headers]
+        yield Lane(sources, plan.recipe.source_names, options or RunOptions())
 
 
 def pieces_of(plan: Plan, step: Step, options: RunOptions | None = None) -> list[tuple[int, bytes]]:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
+from tests import method_schema
+from tests.golden import UPDATE
 from xttsrecipe.document import parse_document
 from xttsrecipe.errors import Location, Problem
+from xttsrecipe.methods import METHODS
 from xttsrecipe.recipe import FORMATS
 from xttsrecipe.report.problems import problems_text
 from xttsrecipe.schema import _DESCRIBERS, _MALFORMED, check, schema_text
@@ -28,10 +33,11 @@ def subschemas(schema: Any, path: str = "#") -> Iterator[tuple[str, dict[str, An
     for keyword in ("properties", "definitions"):
         for name, below in schema.get(keyword, {}).items():
             yield from subschemas(below, f"{path}/{keyword}/{name}")
-    for keyword in ("additionalProperties", "propertyNames"):
+    for keyword in ("additionalProperties", "propertyNames", "items", "then", "else"):
         yield from subschemas(schema.get(keyword), f"{path}/{keyword}")
-    for number, below in enumerate(schema.get("oneOf", ())):
-        yield from subschemas(below, f"{path}/oneOf/{number}")
+    for keyword in ("oneOf", "allOf"):
+        for number, below in enumerate(schema.get(keyword, ())):
+            yield from subschemas(below, f"{path}/{keyword}/{number}")
 
 
 ALL = dict(subschemas(SCHEMA))
@@ -43,6 +49,9 @@ def resolved(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     if "$ref" not in schema:
         return schema
     return {**resolved(SCHEMA["definitions"][schema["$ref"].rpartition("/")[2]]), **schema}
+
+
+NAMES = f"one of {', '.join(METHODS)}"
 
 
 def problems(text: str) -> list[Problem]:
@@ -64,7 +73,7 @@ def test_the_schema_is_draft_07() -> None:
 
 def test_the_fields_are_the_documented_ones() -> None:
     assert list(SCHEMA["properties"]) == [
-        "name", "description", "checkpoints", "weights", "normalize", "method", "overrides", "vocabulary",
+        "name", "description", "checkpoints", "weights", "normalize", "method", "base", "overrides", "vocabulary",
         "companions", "metadata", "output",
     ]  # fmt: skip
 
@@ -90,8 +99,9 @@ def test_every_example_and_default_is_allowed_by_its_own_schema(path: str, examp
 
 @pytest.mark.parametrize("path", [path for path, schema in ALL.items() if "properties" in schema])
 def test_every_object_with_fields_refuses_others(path: str) -> None:
-    # Beside vocabulary.order stand the names of checkpoints, which recipe checks.
-    assert (ALL[path]["additionalProperties"] is False) == (path != "#/properties/vocabulary")
+    # Beside vocabulary.order stand the names of checkpoints, which recipe checks; beside a method's name its parameters.
+    open_ones = ("#/properties/vocabulary", "#/definitions/method/oneOf/1")
+    assert (ALL[path].get("additionalProperties") is False) == (path not in open_ones)
     assert set(ALL[path].get("required", ())) <= set(ALL[path]["properties"])
 
 
@@ -113,6 +123,11 @@ def test_every_restriction_of_the_schema_is_one_that_can_be_told_of() -> None:
         "properties",
         "propertyNames",
         "$ref",
+        "items",
+        "allOf",
+        "if",
+        "then",
+        "else",
     }
     restrictions = {keyword for schema in ALL.values() for keyword in schema} - said
     assert restrictions == set(_DESCRIBERS)
@@ -157,7 +172,12 @@ def test_a_document_that_the_schema_allows_has_no_problems() -> None:
             BASE + "overrides:\n  '*x*': {form: news}",
             "overrides.\"*x*\": no field named 'form'; did you mean 'from'?", (4, 11, 4), "one of from, weights, meth",
         ),
-        (BASE + "method: {name: linear, density: 1}", "method: no field named 'density'", (3, 24, 7), "one of name"),
+        (BASE + "method: {name: linear, density: 1}", "method: linear has no parameter 'density'", (3, 24, 7), "one of norm"),
+        (
+            BASE + "method: {name: ties, densty: 1}",
+            "method: ties has no parameter 'densty'; did you mean 'density'?", (3, 22, 6), "one of density, lambda, norm",
+        ),
+        (BASE + "method: {name: median, beta: 1}", "method: median has no parameter 'beta'", (3, 24, 4), "no parameters"),
     ],
 )  # fmt: skip
 def test_an_unknown_field_is_named_where_it_is_with_what_was_meant(
@@ -276,8 +296,8 @@ def test_text_of_another_form_says_what_form_is_meant(text: str, what: str, colu
          "keep or float32 or float16 or bfloat16"),
         ("output: {path: o.pth, dtype: int8}", "output.dtype: 'int8' is not known here",
          "keep or float32 or float16 or bfloat16"),
-        ("output: {path: o.pth}\nmethod: linar", "method: 'linar' is not known here; did you mean 'linear'?", "linear"),
-        ("output: {path: o.pth}\nmethod: {name: slerp}", "method.name: 'slerp' is not known here", "linear"),
+        ("output: {path: o.pth}\nmethod: linar", "method: 'linar' is not known here; did you mean 'linear'?", NAMES),
+        ("output: {path: o.pth}\nmethod: {name: tie}", "method.name: 'tie' is not known here; did you mean 'ties'?", NAMES),
     ],
 )  # fmt: skip
 def test_an_unknown_choice_lists_the_known_ones(line: str, what: str, expected: str) -> None:
@@ -375,3 +395,40 @@ def test_any_data_is_allowed_or_has_problems_that_can_be_shown(data: object) -> 
     assert (found == []) == Draft7Validator(SCHEMA).is_valid(data)
     assert all(problem.where and problem.where.file == "recipe.yaml" for problem in found)
     assert problems_text(found).count("recipe.yaml:1:") >= len(found)
+
+
+# --- methods ----------------------------------------------------------------------------------------------------
+
+
+def test_what_the_schema_says_of_methods_is_what_the_table_says() -> None:
+    """With XTTSRECIPE_UPDATE_GOLDEN=1 the schema is written anew."""
+    wanted = {**SCHEMA, "definitions": {**SCHEMA["definitions"], **method_schema.definitions()}}
+    text = json.dumps(wanted, indent=2, ensure_ascii=False) + "\n"
+    path = Path(__file__).parent.parent / "schema" / "recipe.schema.json"
+    if os.environ.get(UPDATE) == "1":
+        path.write_text(text, "utf-8")
+    assert path.read_text("utf-8") == text
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_is_allowed_with_all_its_parameters(name: str) -> None:
+    given = {its.name: its.default if its.default is not None else 1 for its in METHODS[name].settings}
+    assert problems(BASE + f"method: {json.dumps({'name': name, **given})}") == []
+
+
+@pytest.mark.parametrize(
+    ("method", "what"),
+    [
+        ("dare_ties", "method: dare_ties needs density and seed"),
+        ("{name: dare_ties, density: 0.5}", "method: dare_ties needs 'seed'"),
+        ("{name: ties, density: 1.5}", "method.density: 1.5 lies outside of what is possible"),
+        ("{name: trimmed_mean, beta: 0.5}", "method.beta: 0.5 lies outside of what is possible"),
+        ("{name: karcher, max_iter: 1.5}", "method.max_iter: expected a whole number, found 1.5"),
+        ("{name: ties, normalize: 1}", "method.normalize: expected true or false, found 1"),
+        ("{name: ties, lambda: {news: 1}}", "method.lambda: no field named 'news'"),
+        ("{name: ties, lambda: {layers: []}}", "method.lambda.layers: must not be empty"),
+        ("{name: ties, density: {layers: [a]}}", "method.density.layers.0: expected a number, found 'a'"),
+    ],
+)
+def test_what_is_wrong_with_a_parameter_is_said_where_it_stands(method: str, what: str) -> None:
+    assert problems(BASE + f"method: {method}")[0].what == what

@@ -82,7 +82,7 @@ def test_every_field_of_the_schema_is_shown_but_those_that_starters_do_without(h
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 6, 7, 9, 11, 13, 64, 100])
 def test_weights_are_equal_and_sum_to_1(tmp_path: Path, header: Header, count: int) -> None:
     recipe = starter(tmp_path, header, *(f"v{number}.pth" for number in range(count)))
-    weights = recipe.default.weights
+    weights = recipe.default.shares
     assert math.isclose(math.fsum(weights), 1, abs_tol=1e-9)
     assert max(weights) - min(weights) <= 0.01
     assert recipe.metadata_from == 0

@@ -6,19 +6,20 @@ Owns the shapes only. ``diff`` finds what differs, ``report`` shows it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
 from .errors import Problem
+from .recipe import Weight
 from .specs import TensorSpec
 
 # What of SourceFacts another file content shows in.
 _CONTENT = ("sha256", "size", "layout", "version", "step", "epoch")
 
-# A source's name and its weight.
-Share = tuple[str, float]
+# A source's name and its weight, which may vary over layers.
+Share = tuple[str, Weight]
 
 
 class Kind(Enum):
@@ -62,13 +63,14 @@ class Decided:
     """What a rule says, or with pattern None the global weights: every source that it names, with its weight.
 
     ``method``: a name in the method table, ``from`` for tensors taken as they are, ``carried`` for those that no rule
-    decides.
+    decides. ``base``: the source that it measures from, which is none of the shares.
     """
 
     pattern: str | None
     method: str
     parameters: Mapping[str, Any]
     shares: tuple[Share, ...]
+    base: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,8 @@ class MadeFrom:
     method: str
     by_token: bool
     shares: tuple[Share, ...]
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    base: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,13 @@ class Code(Enum):
     FROM_WITH_MORE = ("XR110", "A rule takes tensors from one source and has weights or a method besides.")
     RESERVED_SOURCE_NAME = ("XR111", "A source has a name that means something else here.")
     UNUSABLE_FILE_NAME = ("XR112", "A file's name cannot be written in a recipe, or is none on this system.")
+    UNUSABLE_PARAMETER = ("XR113", "A method cannot work with a parameter, or with weights, as they are given.")
+    METHOD_WITHOUT_BASE = ("XR114", "A method measures from a base, and the recipe names none.")
+    BASE_WITH_WEIGHT = ("XR115", "The base has a weight or a parameter, and the others are only measured from it.")
+    UNUSED_BASE = ("XR116", "The recipe names a base, and no method in it uses one.")
+    METHOD_AND_SOURCES = ("XR117", "A method takes fewer or more sources than there are.")
+    UNUSED_WEIGHTS = ("XR118", "Weights are given that the method has no use for.")
+    GRADIENT_WITHOUT_LAYERS = ("XR119", "A number is to vary over layers, and the model is not known to have any.")
 
     UNKNOWN_FIELD = ("XR201", "There is no field of this name here.")
     MISSING_FIELD = ("XR202", "A field that must be there is not.")
@@ -57,6 +64,7 @@ class Code(Enum):
     MALFORMED_DIGEST = ("XR208", "A sha256 is not 64 hexadecimal digits.")
     EMPTY_VALUE = ("XR209", "Something is empty that must not be.")
     TOO_MANY_ENTRIES = ("XR210", "There are more entries than are allowed.")
+    OUT_OF_RANGE = ("XR212", "A number lies outside of what the field takes.")
     IMPOSSIBLE_SETTING = ("XR211", "A setting goes into something that is not a mapping.")
 
     MISSING_FILE = ("XR301", "A checkpoint or vocabulary is not where the recipe says.")
@@ -95,6 +103,7 @@ class Code(Enum):
     ONLY_FOR_XTTS = ("XR413", "The recipe asks for what there is of XTTS only, and the sources are not XTTS.")
     DIRECTORY_WITHOUT_VOCABULARY = ("XR414", "The output directory needs a vocab.json, and none is known that fits.")
     DIRECTORY_WITHOUT_CONFIG = ("XR415", "The output directory needs a config.json, and no source has a config.")
+    METHOD_BY_TOKEN = ("XR417", "Text rows are to be merged token by token by a method that cannot do that.")
     CONFIG_OF_ANOTHER_NETWORK = ("XR416", "The config.json for the output directory describes another network.")
 
     OUTPUT_IS_INPUT = ("XR501", "The output would overwrite what the run reads.")

@@ -48,7 +48,7 @@ def giver_of(recipe: Recipe, headers: Sequence[Header]) -> int | None:
     """The source whose companions are copied: the one named, else the heaviest that has any (the first of equals)."""
     if recipe.companions_from is not None:
         return recipe.companions_from
-    weights = recipe.default.weights
+    weights = recipe.default.shares
     having = [index for index, header in enumerate(headers) if header.companions]
     return max(having, key=lambda index: weights[index], default=None)
 

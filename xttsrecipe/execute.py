@@ -144,7 +144,7 @@ def _stream(
     def work() -> None:
         try:
             with crew.at_work(), torch.inference_mode():
-                lane = Lane(sources, options)
+                lane = Lane(sources, plan.recipe.source_names, options)
                 for number, step in steps:
                     with room.taken(held_bytes(step)):
                         if crew.stopped:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from .gather import gather
-from .methods import METHODS
+from .methods import METHODS, Draw, call, draw_of
 from .nonfinite import NonFiniteCount, is_finite
 from .options import RunOptions
 from .plan import piece_elements
@@ -29,8 +29,10 @@ _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 class Lane:
     """Reads, merges and converts."""
 
-    def __init__(self, sources: Sequence[SourceFile], options: RunOptions) -> None:
+    def __init__(self, sources: Sequence[SourceFile], names: Sequence[str], options: RunOptions) -> None:
+        """``names``: what the recipe calls the sources."""
         self._sources = sources
+        self._names = names
         self._options = options
         self._buffers = _Buffers()
 
@@ -41,18 +43,29 @@ class Lane:
         # What is needed whole is not kept: it may be large, and the next tensor smaller.
         buffers = self._buffers if is_elementwise(step) else _Buffers()
         inputs = [_Input(step, index, self._sources[source]) for index, source in enumerate(step.sources)]
+        draws = self._draws(step)
         for segment in step.segments:
             for start, stop in _ranges(step, segment.count, self._options.threads):
-                result = self._made(step, segment, _Pieces(step, segment, inputs, buffers, start, stop), buffers, found)
+                pieces = _Pieces(step, segment, inputs, buffers, start, stop)
+                result = self._made(step, segment, pieces, buffers, draws, found)
                 yield (segment.start + start) * step.spec.dtype.itemsize, _bytes_of(result)
 
+    def _draws(self, step: Step) -> list[Draw]:
+        """The random numbers of each source, the base aside; none for a method that takes none."""
+        if step.method not in METHODS or not METHODS[step.method].random:
+            return []
+        seed = step.parameters["seed"]
+        assert isinstance(seed, int)
+        return [draw_of(seed, step.key, self._names[source]) for source in step.sources[1:]]
+
     def _made(
-        self, step: Step, segment: Segment, pieces: _Pieces, buffers: _Buffers, found: NonFiniteCount
-    ) -> torch.Tensor:
+        self, step: Step, segment: Segment, pieces: _Pieces, buffers: _Buffers, draws: Sequence[Draw],
+        found: NonFiniteCount,
+    ) -> torch.Tensor:  # fmt: skip
         # Fine-tunes of one parent share most of it: what is equal everywhere stays as it is, bit for bit, NaN included;
-        # wherever pieces begin and end.
-        taken = _are_equal(pieces)
-        result = merged = pieces[0] if taken else self._combined(step, pieces, segment.weights, buffers)
+        # wherever pieces begin and end. Random numbers are drawn for all elements, or they would depend on that.
+        taken = not draws and _are_equal(pieces)
+        result = merged = pieces[0] if taken else self._combined(step, pieces, segment.weights, buffers, draws)
         converted = merged.dtype != torch_dtype(step.spec.dtype) or merged.device.type != "cpu"
         if converted:
             result = buffers.tensor("result", 0, merged.numel(), step.spec.dtype)[0].copy_(merged)
@@ -60,12 +73,14 @@ class Lane:
             if converted and step.spec.dtype in _FLOATS:
                 # Which NaN a conversion gives depends on the processor.
                 result.masked_fill_(result.isnan(), math.nan)
-            if not taken:
+            if not taken and (is_elementwise(step) or step.has_base):
                 result = _with_shared(result, pieces)
             found.add(result, pieces, [step.sources[index] for index in segment.inputs])
         return result
 
-    def _combined(self, step: Step, pieces: _Pieces, weights: Sequence[float], buffers: _Buffers) -> torch.Tensor:
+    def _combined(
+        self, step: Step, pieces: _Pieces, weights: Sequence[float], buffers: _Buffers, draws: Sequence[Draw]
+    ) -> torch.Tensor:
         device = "cpu" if is_elementwise(step) else self._options.device
         wide = pieces.widened(device)
         count = wide[0].numel()
@@ -73,7 +88,19 @@ class Lane:
         def scratch(number: int) -> torch.Tensor:
             return buffers.tensor("scratch", number, count, DType.FLOAT64)[0].to(device)
 
-        merged = METHODS[step.method].combine(wide, weights, scratch)
+        entry = METHODS[step.method]
+        if entry.shaped:
+            wide = [tensor.view(step.spec.shape) for tensor in wide]
+        first = int(step.has_base)
+        merged = call(
+            entry,
+            _Behind(wide, first),
+            weights[first:],
+            wide[0] if first else None,
+            step.parameters,
+            [_on(device, draw) for draw in draws],
+            scratch,
+        ).flatten()
         return torch.view_as_complex(merged.view(-1, 2)) if step.compute.kind == "complex" else merged
 
 
@@ -188,6 +215,26 @@ class _Widened(Sequence[torch.Tensor]):
         if piece.dtype != torch_dtype(self._dtype):
             piece = self._buffers.tensor("compute", slot, piece.numel(), self._dtype)[0].copy_(piece)
         return (torch.view_as_real(piece).flatten() if piece.is_complex() else piece).to(self._device)
+
+
+class _Behind(Sequence[torch.Tensor]):
+    """Those behind the first so many, taken when they are asked for."""
+
+    def __init__(self, tensors: Sequence[torch.Tensor], first: int) -> None:
+        self._tensors = tensors
+        self._first = first
+
+    def __len__(self) -> int:
+        return len(self._tensors) - self._first
+
+    def __getitem__(self, index: int) -> torch.Tensor:  # type: ignore[override]
+        if not 0 <= index < len(self):
+            raise IndexError(index)
+        return self._tensors[index + self._first]
+
+
+def _on(device: str, draw: Draw) -> Draw:
+    return lambda count: draw(count).to(device)
 
 
 def _ranges(step: Step, count: int, threads: int) -> Iterator[tuple[int, int]]:

@@ -151,7 +151,7 @@ def _count(value: Any) -> int | None:
 
 def _mean_loss(recipe: Recipe, losses: Sequence[Any]) -> float | dict[str, float | None] | None:
     """A number, or a dict of train_loss and eval_loss: what the trainer knows. Any other dict would end its run."""
-    weights = recipe.default.weights
+    weights = recipe.default.shares
     if not any(isinstance(loss, Mapping) for loss in losses):
         return _weighted(losses, weights)
     # Beside dicts a bare number is read as the trainer reads it: the loss of the evaluation.

@@ -16,6 +16,7 @@ from .checkpoints import safetensors
 from .codes import Code
 from .companions import Companion, plan_companions
 from .errors import Problem, RecipeError, listed
+from .gradients import gradient_problems
 from .metadata import OutputMetadata, architecture_problems, merge_metadata
 from .recipe import Recipe
 from .rules import deciding_rules, idle_rule_problems
@@ -116,6 +117,9 @@ def make_plan(recipe: Recipe, headers: Sequence[Header]) -> Plan:
     keys = list(dict.fromkeys(key for header in headers for key in header.tensors))
     decided = deciding_rules(recipe, keys)
     problems += idle_rule_problems(recipe, decided)
+    problems += gradient_problems(recipe, keys)
+    if any(problem.code is Code.GRADIENT_WITHOUT_LAYERS for problem in problems):
+        raise RecipeError(problems)
     problems += _layout_problems(recipe, headers)
     layout = _layout(recipe, headers)
     prefix = TRAINER_PREFIX if layout in ("trainer", "shrunk") else ""

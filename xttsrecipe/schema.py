@@ -19,6 +19,12 @@ from .codes import Code
 from .document import Document, Path_, join_path
 from .errors import Location, Problem, did_you_mean, listed
 
+# Titles in the schema.
+_METHOD_NAME = "Method name"
+_PARAMETERS = "Parameters of "
+# Of so few the reader is told as "a or b".
+_MOST_CHOICES = 4
+
 _TYPES = {
     "object": "a mapping",
     "array": "a list",
@@ -76,23 +82,34 @@ def _meant_branch(error: Any) -> list[Any] | None:
 
 def _unknown(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
     known = list(error.schema["properties"])
+    method = _method_of(error.schema)
+    if method:
+        known.remove("name")
     for name in error.instance:
-        if name not in known:
+        if name not in error.schema["properties"]:
+            no_such = f"{method} has no parameter" if method else "no field named"
             yield Problem(
                 Code.UNKNOWN_FIELD,
-                f"no field named {name!r}{did_you_mean(name, known)}",
+                f"{no_such} {name!r}{did_you_mean(name, known)}",
                 document.where_key((*path, name)),
-                expected=f"one of {', '.join(known)}",
+                expected=f"one of {', '.join(known)}" if known else "no parameters",
             )
 
 
+def _method_of(schema: Mapping[str, Any]) -> str:
+    """The method whose parameters a schema describes; nothing for any other."""
+    title = str(schema.get("title", ""))
+    return title.removeprefix(_PARAMETERS) if title.startswith(_PARAMETERS) else ""
+
+
 def _missing(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
+    method = _method_of(error.schema)
     for name in error.validator_value:
         if name not in error.instance:
             described = error.schema["properties"][name].get("description", "")
             yield Problem(
                 Code.MISSING_FIELD,
-                f"{name!r} is missing",
+                f"{method} needs {name!r}" if method else f"{name!r} is missing",
                 document.where(path),
                 expected=f"{name}: {described}" if described else None,
             )
@@ -132,12 +149,37 @@ def _type(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
 
 def _enum(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
     known = [str(value) for value in error.validator_value]
+    if error.schema.get("title") == _METHOD_NAME:
+        known = _validator().schema["definitions"]["methodName"]["enum"]  # type: ignore[index]
+        if error.instance in known:
+            yield _bare(error.instance, path, document)
+            return
     yield Problem(
         Code.UNKNOWN_VALUE,
         f"{_shown(error.instance)} is not known here{did_you_mean(str(error.instance), known)}",
         document.where(path),
-        expected=" or ".join(known),
+        expected=" or ".join(known) if len(known) <= _MOST_CHOICES else f"one of {', '.join(known)}",
     )
+
+
+def _bare(method: str, path: Path_, document: Document) -> Problem:
+    """The problem of a method that needs parameters and has but its name."""
+    _, full = _validator().schema["definitions"]["method"]["oneOf"]  # type: ignore[index]
+    case = next(its["then"] for its in full["allOf"] if _method_of(its["then"]) == method)
+    needed = [name for name in case["required"] if name != "name"]
+    return Problem(
+        Code.MISSING_FIELD,
+        f"{method} needs {listed(needed)}",
+        document.where(path),
+        expected=f"{{name: {method}, {', '.join(f'{name}: …' for name in needed)}}}",
+    )
+
+
+def _out_of_range(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    bounds = [f"{sign} {error.schema[name]:g}" for name, sign in signs.items() if name in error.schema]
+    what = f"{_shown(error.instance)} lies outside of what is possible"
+    yield Problem(Code.OUT_OF_RANGE, what, document.where(path), expected=f"a number {' and '.join(bounds)}")
 
 
 # What a pattern of the schema describes, by its title.
@@ -209,4 +251,10 @@ _DESCRIBERS: Mapping[str, Callable[[Any, Path_, Document], Iterator[Problem]]] =
     "minProperties": _empty,
     "maxProperties": _too_many,
     "minLength": _empty,
+    "minItems": _empty,
+    "maxItems": _too_many,
+    "minimum": _out_of_range,
+    "maximum": _out_of_range,
+    "exclusiveMinimum": _out_of_range,
+    "exclusiveMaximum": _out_of_range,
 }

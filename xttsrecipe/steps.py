@@ -7,17 +7,21 @@ rule settles them.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from .codes import Code
+from .depth import Depth, depth_of, layer_count
 from .errors import Problem, listed
-from .methods import METHODS
+from .methods import METHODS, Value
 from .recipe import Merge, Recipe, Rule, Take
 from .segments import Segment, whole
 from .specs import DType, Header, StoredTensor, TensorSpec, shape_text, shared_spec, widest
 from .text_rows import OutputVocabulary, TextRows
 from .xtts import TEXT_ROWS, TEXT_ROWS_PATTERN, VOCABULARY_FILE
+
+# The method that complex numbers may be merged by, too.
+_FOR_ALL_KINDS = "linear"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +30,11 @@ class Step:
 
     ``key``: canonical; ``name``: as the output has it. ``rule``: the pattern that decided, None for the global
     weights or a training-only tensor. ``inputs`` and ``weights`` run in parallel; ``sources`` are their indices in
-    the recipe. ``method``: a name in the method table, or ``from`` for a tensor that is taken as it is (one input),
-    ``carried`` for one that no rule decides. ``compute``: the type that the method gets them in. ``segments``: what
-    the tensor is made of from its first element to its last.
+    the recipe. Where the method measures from a base (``has_base``), that is the first, with the weight 0.
+    ``method``: a name in the method table, or ``from`` for a tensor that is taken as it is (one input), ``carried`` for
+    one that no rule decides. ``parameters``: the method's, as they are for this tensor; those that differ per source
+    have a value for each input but the base. ``compute``: the type that the method gets the inputs in. ``segments``:
+    what the tensor is made of from its first element to its last.
     """
 
     key: str
@@ -36,6 +42,8 @@ class Step:
     spec: TensorSpec
     rule: str | None
     method: str
+    parameters: Mapping[str, Value]
+    has_base: bool
     sources: tuple[int, ...]
     inputs: tuple[StoredTensor, ...]
     weights: tuple[float, ...]
@@ -65,9 +73,11 @@ def text_step(steps: Iterable[Step]) -> Step | None:
 
 @dataclass(frozen=True, slots=True)
 class _Reading:
-    """What a decision reads: sources (indices), and the weight of each. Those of weight 0 are not among them."""
+    """What a decision reads, and how, at some depth; the fields are as in ``Step``."""
 
-    decision: Take | Merge
+    method: str
+    parameters: Mapping[str, Value]
+    has_base: bool
     sources: tuple[int, ...]
     weights: tuple[float, ...]
 
@@ -81,13 +91,14 @@ class StepBuilder:
         self._text = TextRows(recipe, headers)
         self._names = recipe.source_names
         self._prefix = prefix
-        self._readings = {rule: _reading(rule.decision if rule else recipe.default) for rule in (*recipe.rules, None)}
+        self._layers = layer_count(key for header in headers for key in header.tensors)
+        self._readings: dict[tuple[Rule | None, Depth | None], _Reading] = {}
         # By which kind of problem, what is wrong and the rule that decided: the keys, each with the facts.
         self._misfits: dict[tuple[Code, str, Rule | None], dict[str, str]] = {}
 
     def step(self, key: str, rule: Rule | None) -> Step | None:
         """The step for a canonical key; None, and a problem kept, where the sources do not allow one."""
-        reading = self._readings[rule]
+        reading = self._reading(key, rule)
         absent = [self._names[index] for index in reading.sources if key not in self._headers[index].tensors]
         if absent:
             self._misfit(Code.MISSING_TENSORS, f"missing in {listed(absent)}", rule, key, "")
@@ -98,24 +109,36 @@ class StepBuilder:
             if not self._text.fit(key, [*zip(reading.sources, (tensor.spec for tensor in inputs), strict=True)]):
                 return None
             vocabulary = self._vocabulary(reading.sources, inputs)
-        if not self._alike(key, rule, inputs, by_token=vocabulary is not None):
+        if not self._alike(key, rule, reading, inputs, by_token=vocabulary is not None):
             return None
         if vocabulary:
-            return self._by_token(key, rule, inputs, vocabulary)
-        spec, sources, weights = inputs[0].spec, reading.sources, reading.weights
+            return self._by_token(key, rule, reading, inputs, vocabulary)
+        spec = inputs[0].spec
         if not spec.dtype.averages:
-            heaviest = max(range(len(weights)), key=weights.__getitem__)  # the first of equals
-            sources, inputs, weights = (sources[heaviest],), (inputs[heaviest],), (1.0,)
-        decision = reading.decision
-        method = "from" if isinstance(decision, Take) or len(inputs) == 1 else decision.method.name
-        return self._made(key, rule, method, sources, inputs, weights, spec.shape, whole(spec.numel, weights))
+            heaviest = max(range(len(inputs)), key=reading.weights.__getitem__)  # the first of equals
+            reading, inputs = _taken(reading.sources[heaviest]), (inputs[heaviest],)
+        elif spec.dtype.kind == "complex" and reading.method not in ("from", _FOR_ALL_KINDS):
+            self._misfit(
+                Code.UNSUPPORTED_TENSOR, f"complex, and {reading.method} is not defined for that", rule, key, ""
+            )
+            return None
+        return self._made(key, rule, reading, inputs, spec.shape, whole(spec.numel, reading.weights))
 
-    def _alike(self, key: str, rule: Rule | None, inputs: Sequence[StoredTensor], by_token: bool) -> bool:
+    def _reading(self, key: str, rule: Rule | None) -> _Reading:
+        decision = rule.decision if rule else self._recipe.default
+        depth = depth_of(key, self._layers) if isinstance(decision, Merge) and decision.varies else None
+        if (rule, depth) not in self._readings:
+            self._readings[rule, depth] = _reading(decision, depth)
+        return self._readings[rule, depth]
+
+    def _alike(
+        self, key: str, rule: Rule | None, reading: _Reading, inputs: Sequence[StoredTensor], by_token: bool
+    ) -> bool:
         """Whether the inputs fit together in shape, rows apart where those are merged by token, and kind of number."""
         specs = [tensor.spec for tensor in inputs]
         if specs.count(specs[0]) == len(specs):
             return True
-        names = [self._names[index] for index in self._readings[rule].sources]
+        names = [self._names[index] for index in reading.sources]
         if len({spec.shape[1:] if by_token else spec.shape for spec in specs}) > 1:
             facts = [f"{name} {shape_text(spec.shape)}" for name, spec in zip(names, specs, strict=True)]
             self._misfit(Code.UNEQUAL_SHAPES, "of unequal shape", rule, key, ", ".join(facts))
@@ -134,23 +157,26 @@ class StepBuilder:
         return vocabulary if vocabulary and vocabulary.by_token else None
 
     def _by_token(
-        self, key: str, rule: Rule | None, inputs: tuple[StoredTensor, ...], vocabulary: OutputVocabulary
-    ) -> Step | None:
-        reading = self._readings[rule]
+        self, key: str, rule: Rule | None, reading: _Reading, inputs: tuple[StoredTensor, ...],
+        vocabulary: OutputVocabulary,
+    ) -> Step | None:  # fmt: skip
+        if reading.has_base or not METHODS[reading.method].elementwise:
+            # A base need not have the row that a task vector is measured from, nor every source that of a token.
+            what = f"to be merged token by token, as the vocabularies differ, which {reading.method} cannot do"
+            self._misfit(Code.METHOD_BY_TOKEN, what, rule, key, "")
+            return None
         shape = inputs[0].spec.shape[1:]
         segments = self._text.segments(vocabulary, reading.weights, math.prod(shape))
         if segments is None:
             return None
-        assert isinstance(reading.decision, Merge)  # a tensor taken from one source has that source's vocabulary
-        method, rows = reading.decision.method.name, vocabulary.merged.rows
-        return self._made(key, rule, method, reading.sources, inputs, reading.weights, (rows, *shape), segments)
+        return self._made(key, rule, reading, inputs, (vocabulary.merged.rows, *shape), segments)
 
     def _misfit(self, code: Code, what: str, rule: Rule | None, key: str, facts: str) -> None:
         self._misfits.setdefault((code, what, rule), {})[key] = facts
 
     def _made(
-        self, key: str, rule: Rule | None, method: str, sources: tuple[int, ...], inputs: tuple[StoredTensor, ...],
-        weights: tuple[float, ...], shape: tuple[int, ...], segments: tuple[Segment, ...],
+        self, key: str, rule: Rule | None, reading: _Reading, inputs: tuple[StoredTensor, ...],
+        shape: tuple[int, ...], segments: tuple[Segment, ...],
     ) -> Step:  # fmt: skip
         dtype = widest([tensor.spec.dtype for tensor in inputs])
         return Step(
@@ -158,11 +184,13 @@ class StepBuilder:
             name=self._prefix + key,
             spec=shared_spec(shape, _output_dtype(dtype, self._recipe.output.dtype)),
             rule=rule.pattern if rule else None,
-            method=method,
-            sources=sources,
+            method=reading.method,
+            parameters=reading.parameters,
+            has_base=reading.has_base,
+            sources=reading.sources,
             inputs=inputs,
-            weights=weights,
-            compute=dtype if method == "from" else _compute_dtype(dtype),
+            weights=reading.weights,
+            compute=dtype if reading.method == "from" else _compute_dtype(dtype),
             segments=segments,
         )
 
@@ -180,6 +208,8 @@ class StepBuilder:
                 tensor.spec,
                 None,
                 "carried",
+                {},
+                False,
                 (source,),
                 (tensor,),
                 (1.0,),
@@ -208,6 +238,8 @@ class StepBuilder:
         having = next(n for n, header in zip(self._names, self._headers, strict=True) if key in header.tensors)
         if rule and isinstance(rule.decision, Take):
             return f"take {key} from {having} with a later rule, or name another source"
+        if code is Code.METHOD_BY_TOKEN:
+            return f'give the text tensors another method: "{TEXT_ROWS_PATTERN}": {{method: linear, weights: …}}'
         if key in TEXT_ROWS and code is Code.UNEQUAL_SHAPES:
             return (
                 f'name the {VOCABULARY_FILE} of each source under "vocabulary" to merge them token by token, or take '
@@ -216,11 +248,27 @@ class StepBuilder:
         return f'settle it with a rule, as "{key}": from {having}'
 
 
-def _reading(decision: Take | Merge) -> _Reading:
+def _taken(source: int) -> _Reading:
+    return _Reading("from", {}, False, (source,), (1.0,))
+
+
+def _reading(decision: Take | Merge, depth: Depth | None) -> _Reading:
     if isinstance(decision, Take):
-        return _Reading(decision, (decision.source,), (1.0,))
-    read = [(index, weight) for index, weight in enumerate(decision.weights) if weight != 0]
-    return _Reading(decision, tuple(index for index, _ in read), tuple(weight for _, weight in read))
+        return _taken(decision.source)
+    read, weights = decision.read_at(depth), decision.weights_at(depth)
+    entry = decision.method.entry
+    if not read and decision.base is not None:
+        return _taken(decision.base)  # no task vector weighs anything
+    if len(read) == 1 and (entry.weights_sum_to_one or entry.shares_by is not None):
+        return _taken(read[0])
+    base = () if decision.base is None else (decision.base,)
+    return _Reading(
+        decision.method.name,
+        decision.parameters_at(depth),
+        bool(base),
+        (*base, *read),
+        (*(0.0 for _ in base), *(weights[index] for index in read)),
+    )
 
 
 def _output_dtype(dtype: DType, wanted: DType | None) -> DType:

@@ -11,7 +11,7 @@ def rules(*decisions: tuple[str, str]) -> str:
     return TWO + "overrides:\n" + "".join(f'  "{pattern}": {decision}\n' for pattern, decision in decisions)
 
 
-def shares(making: MadeFrom | None) -> dict[str, float] | None:
+def shares(making: MadeFrom | None) -> dict[str, object] | None:
     return dict(making.shares) if making else None
 
 

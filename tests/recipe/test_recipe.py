@@ -87,7 +87,7 @@ output: {{path: out.safetensors, dtype: bfloat16, layout: trainer}}
 @pytest.mark.parametrize("path", sorted(OWN_FOLDER.glob("valid/*.yaml")), ids=lambda path: path.stem)
 def test_a_valid_recipe_loads(path: Path) -> None:
     recipe = load_recipe(path)
-    assert math.isclose(math.fsum(recipe.default.weights), 1, abs_tol=1e-12)
+    assert math.isclose(math.fsum(recipe.default.shares), 1, abs_tol=1e-12)
     assert recipe.text == path.read_text("utf-8")
 
 
@@ -202,7 +202,7 @@ def test_normalized_weights_sum_to_1_and_keep_their_proportions(
         "normalize": True,
         "output": {"path": "out.pth"},
     }
-    made = load(tmp_path_factory.getbasetemp(), json.dumps(data)).default.weights
+    made = load(tmp_path_factory.getbasetemp(), json.dumps(data)).default.shares
     assert math.fsum(made) == pytest.approx(1, abs=1e-9)
     assert made == pytest.approx([weight / total for weight in weights.values()])
 

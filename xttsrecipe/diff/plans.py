@@ -21,7 +21,8 @@ from ..changes import (
     RuleChange,
     TensorChange,
 )
-from ..recipe import Merge, Method, Take
+from ..depth import Gradient
+from ..recipe import Take, Weight
 from ..review import Reviewed
 from ..steps import Step
 from ..xtts import LEAVES, component_of
@@ -70,7 +71,6 @@ class _Side:
         self.patterns = [rule.pattern for rule in self._plan.recipe.rules] if self._plan else []
         self._mixtures: dict[tuple[tuple[int, ...], tuple[float, ...]], Mapping[int, float]] = {}
         self._decided: dict[tuple[str | None, int | None], Decided] = {}
-        self._methods: dict[str | None, Method | None] = {}
 
     def mixture(self, step: Step) -> Mapping[int, float]:
         """What each file weighs in a tensor."""
@@ -90,19 +90,14 @@ class _Side:
     def weighed_globally(self) -> Mapping[int, float]:
         """What each file weighs by the global weights, those that weigh nothing aside."""
         assert self._plan is not None
-        weights = self._plan.recipe.default.weights
+        weights = self._plan.recipe.default.shares
         return {file: weight for file, weight in self.weighed(range(len(weights)), weights).items() if weight}
 
     def method(self, step: Step) -> tuple[str, Mapping[str, Any], bool] | None:
         """How a tensor is computed: the method, its parameters, whether by token. None for one that is taken."""
         if step.method in _TAKEN:
             return None
-        assert self._plan is not None
-        if step.rule not in self._methods:
-            decision = self._plan.recipe.decision_of(step.rule)
-            self._methods[step.rule] = decision.method if isinstance(decision, Merge) else None
-        method = self._methods[step.rule]
-        return step.method, method.parameters if method else {}, step.by_token
+        return step.method, step.parameters, step.by_token
 
     def rows(self, step: Step) -> Hashable:
         """Which rows of which files a tensor merged by token is made from."""
@@ -123,8 +118,11 @@ class _Side:
     def making(self, step: Step | None) -> MadeFrom | None:
         if step is None:
             return None
-        shares = tuple((self.names[index], weight) for index, weight in zip(step.sources, step.weights, strict=True))
-        return MadeFrom(step.spec, step.method, step.by_token, shares)
+        first = int(step.has_base)
+        names = [self.names[index] for index in step.sources]
+        shares = tuple(zip(names, step.weights, strict=True))[first:]
+        base = names[0] if first else None
+        return MadeFrom(step.spec, step.method, step.by_token, shares, step.parameters, base)
 
     def decided(self, step: Step) -> Decided:
         """What the rule says that decided a tensor."""
@@ -140,8 +138,9 @@ class _Side:
         decision = self._plan.recipe.decision_of(pattern)
         if isinstance(decision, Take):
             return _taken(pattern, "from", self.names[decision.source])
-        shares = tuple(zip(self.names, decision.weights, strict=True))
-        return Decided(pattern, decision.method.name, decision.method.parameters, shares)
+        base = None if decision.base is None else self.names[decision.base]
+        shares = tuple(share for share in zip(self.names, decision.weights, strict=True) if share[0] != base)
+        return Decided(pattern, decision.method.name, decision.method.parameters, shares, base)
 
 
 def _taken(pattern: str | None, method: str, name: str) -> Decided:
@@ -165,9 +164,11 @@ def _weights(was: _Side, now: _Side) -> tuple[Decided | None, Decided] | None:
         called.setdefault(name, by_file.get(file, name))
     named = ({called[name]: weight for name, weight in says.shares if weight} for says in (before, after))
     filed = (side.weighed_globally() for side in (was, now))
-    same_method = (before.method, before.parameters) == (after.method, after.parameters)
+    same_method = (before.method, before.parameters, before.base) == (after.method, after.parameters, after.base)
+    varies = any(isinstance(weight, Gradient) for says in (before, after) for _, weight in says.shares)
     same = same_method and any(
-        old.keys() == new.keys() and not _weigh_otherwise(old, new) for old, new in (named, filed)
+        old.keys() == new.keys() and not _weigh_otherwise(old, new)
+        for old, new in ((named,) if varies else (named, filed))
     )
     return None if same else (before, after)
 
@@ -198,17 +199,19 @@ def _kinds(was: _Side, old: Step, now: _Side, new: Step) -> tuple[Kind, ...]:
     return tuple(kind for kind, is_so in found.items() if is_so)
 
 
-def _weigh_otherwise(before: Mapping[Any, float], after: Mapping[Any, float]) -> bool:
+def _weigh_otherwise(before: Mapping[Any, Weight], after: Mapping[Any, Weight]) -> bool:
     """Whether a file that stays has another weight, or those that come other weights than those that go."""
     if not all(_same_weight(before[file], after[file]) for file in before.keys() & after.keys()):
         return True
-    gone = sorted(before[file] for file in before.keys() - after.keys())
-    came = sorted(after[file] for file in after.keys() - before.keys())
+    gone = sorted((before[file] for file in before.keys() - after.keys()), key=str)
+    came = sorted((after[file] for file in after.keys() - before.keys()), key=str)
     return len(gone) != len(came) or not all(map(_same_weight, gone, came))
 
 
-def _same_weight(one: float, other: float) -> bool:
+def _same_weight(one: Weight, other: Weight) -> bool:
     """Normalized, 7 : 2 : 1 and 0.7 : 0.2 : 0.1 are not the same to the last bit."""
+    if isinstance(one, Gradient) or isinstance(other, Gradient):
+        return one == other
     return math.isclose(one, other, rel_tol=_SAME)
 
 

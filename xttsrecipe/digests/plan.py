@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from typing import Any
 
 from ..metadata import training_of
@@ -32,7 +33,7 @@ def _data(plan: Plan) -> dict[str, Any]:
         "entries": sorted(metadata.entries),
         "config": None if metadata.config_from is None else names[metadata.config_from],
         "companions": recipe.companions_from if recipe.companions_from is None else names[recipe.companions_from],
-        "steps": sorted(_step(step, names) for step in plan.steps),
+        "steps": sorted((_step(step, names) for step in plan.steps), key=operator.itemgetter(0)),
     }
 
 
@@ -53,4 +54,5 @@ def _step(step: Step, names: list[str]) -> list[Any]:
         ]
         for segment in step.segments
     ]
-    return [step.name, str(step.spec), step.method, [names[source] for source in step.sources], segments]
+    made = [step.name, str(step.spec), step.method, [names[source] for source in step.sources], segments]
+    return [*made, step.parameters, step.has_base] if step.parameters or step.has_base else made

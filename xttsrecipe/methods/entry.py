@@ -74,6 +74,9 @@ class Parameter:
         return low and (self.maximum is None or number < self.maximum or (number == self.maximum and not self.below))
 
 
+_SEED = Parameter("seed", "where the random numbers begin; another seed, other numbers", "integer", minimum=0)
+
+
 @dataclass(frozen=True, slots=True)
 class MethodEntry:
     """A method. Its function ``combine`` takes tensors of one shape and one type, those of the sources without the
@@ -82,7 +85,9 @@ class MethodEntry:
     ``formula``: in one line. ``base``: whether a base is not used, may be given or has to be. ``least`` and ``most``:
     how many sources, without the base; None for any number. ``weighted``: whether it uses weights;
     ``weights_sum_to_one``: whether these have to sum to 1, unless a parameter ``normalize`` is true. ``ordered``:
-    whether the order of the sources matters. ``random``: whether it takes random numbers, one Draw for each source.
+    whether the order of the sources matters. ``random``: whether it takes random numbers, one Draw for each source, of
+    which a recipe gives the ``seed``. ``shares_by``: the parameter that says what weights of two sources say too, the
+    second's share.
 
     ``elementwise``: every element of the result depends on the same element of the sources only, so that a tensor
     may be merged in pieces; from first to last, as random numbers go on from piece to piece. ``one_by_one``: it needs
@@ -106,9 +111,15 @@ class MethodEntry:
     weights_sum_to_one: bool = False
     ordered: bool = False
     random: bool = False
+    shares_by: str | None = None
     shaped: bool = False
     reuses_memory: bool = False
     check: Check | None = None
+
+    @property
+    def settings(self) -> tuple[Parameter, ...]:
+        """What a recipe may say beside the name."""
+        return (*self.parameters, *((_SEED,) if self.random else ()))
 
     def complete(self, parameters: Mapping[str, Value]) -> dict[str, Value]:
         """The parameters with the defaults of those that are not among them."""

@@ -79,6 +79,7 @@ METHODS: Mapping[str, MethodEntry] = {
             least=2,
             most=2,
             weighted=False,
+            shares_by="t",
             ordered=True,
         ),
         MethodEntry(

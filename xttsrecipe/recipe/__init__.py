@@ -1,6 +1,7 @@
 """A recipe: YAML data in, frozen dataclasses out (``parts``), or every problem at once.
 
-Owns what names and numbers in a recipe mean (``parsing``). Never opens a checkpoint.
+Owns what names and numbers in a recipe mean (``parsing``; ``decisions`` for methods, weights and rules). Never opens a
+checkpoint.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from .. import schema
 from ..document import Document, read_document
 from ..errors import RecipeError
 from ..settings import Setting, apply_setting
+from .decisions import refusal, sum_problem
 from .parsing import FORMATS, Parser
-from .parts import Merge, Method, Output, Recipe, Rule, Source, Take
+from .parts import Merge, Method, Output, Recipe, Rule, Source, Take, Weight
 
 __all__ = [
     "FORMATS",
@@ -24,8 +26,11 @@ __all__ = [
     "Rule",
     "Source",
     "Take",
+    "Weight",
     "load_recipe",
     "parse_recipe",
+    "refusal",
+    "sum_problem",
 ]
 
 

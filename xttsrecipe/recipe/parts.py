@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ..depth import Depth, Gradient
 from ..errors import Location
+from ..methods import METHODS, MethodEntry, Value
 from ..patterns import KeyTest
 from ..specs import DType
 
@@ -29,12 +32,23 @@ class Source:
     vocabulary_text: str | None
 
 
+# A number that may vary over layers.
+Weight = float | Gradient
+# Of a parameter that differs per source: a value for each that is merged, in their order.
+ParameterValue = bool | int | float | Gradient | tuple[float | Gradient, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Method:
-    """How tensors are combined: a name from the table in ``methods``, and its parameters."""
+    """How tensors are combined: a name from the table in ``methods``, and all its parameters by their names there."""
 
     name: str
-    parameters: Mapping[str, Any]
+    parameters: Mapping[str, ParameterValue]
+
+    @property
+    def entry(self) -> MethodEntry:
+        """What the table says of it."""
+        return METHODS[self.name]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +60,78 @@ class Take:
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """A decision: the tensors of all sources combined. ``weights``: one per source, in the recipe's order."""
+    """A decision: the tensors of several sources combined. ``weights``: one per source, in the recipe's order, 0 for
+    those that are left out and for the ``base`` (an index); equal where the method has no use for them.
+    ``normalize``: they are divided by their sum. ``where``: what says so.
+    """
 
-    weights: tuple[float, ...]
+    weights: tuple[Weight, ...]
     method: Method
+    base: int | None = None
+    normalize: bool = False
+    where: Location | None = field(default=None, compare=False)
+
+    @property
+    def merged(self) -> tuple[int, ...]:
+        """The sources that are merged, without the base: those that are not left out everywhere."""
+        return tuple(index for index, weight in enumerate(self.weights) if weight != 0)
+
+    @property
+    def varies(self) -> bool:
+        """Whether a weight or a parameter varies over layers."""
+        values = [*self.weights, *self.method.parameters.values()]
+        return any(isinstance(part, Gradient) for value in values for part in _parts(value))
+
+    def weights_at(self, depth: Depth | None) -> tuple[float, ...]:
+        """The weights of all sources for a tensor; ``depth`` matters where they vary."""
+        weights = tuple(self.number(weight, depth) for weight in self.weights)
+        total = math.fsum(weights) if self.normalize else 1.0
+        return tuple(weight / total for weight in weights) if total not in (0, 1) else weights
+
+    def read_at(self, depth: Depth | None) -> tuple[int, ...]:
+        """The sources that are read for a tensor: not those that weigh nothing there, where that changes nothing."""
+        entry, weights = self.method.entry, self.weights_at(depth)
+        is_sum = entry.weighted and (entry.weights_sum_to_one or entry.base == "required")
+        if not is_sum and entry.shares_by is None:
+            return self.merged
+        return tuple(index for index in self.merged if weights[index] != 0)
+
+    def parameters_at(self, depth: Depth | None) -> dict[str, Value]:
+        """The parameters for a tensor; those that differ per source in the order of ``read_at``."""
+        read = self.read_at(depth)
+        found: dict[str, Value] = {}
+        for name, value in self.method.parameters.items():
+            number = self.number(value, depth)
+            if isinstance(value, tuple):
+                number = tuple(part for index, part in zip(self.merged, number, strict=True) if index in read)
+            found[name] = number
+        share = self.method.entry.shares_by
+        if share is not None:
+            first, second = (self.weights_at(depth)[index] for index in self.merged)
+            found[share] = second / (first + second) if first + second else math.nan
+        return found
+
+    @staticmethod
+    def number(value: Any, depth: Depth | None) -> Any:
+        """A weight or parameter for a tensor, whether it varies or not, or differs per source."""
+        if isinstance(value, tuple):
+            return tuple(Merge.number(part, depth) for part in value)
+        if not isinstance(value, Gradient):
+            return value
+        assert depth is not None  # where there are no layers, nothing that varies is planned
+        return value.at(depth)
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """How much each source weighs in all, those that vary by the mean of what is said of them."""
+        means = [
+            math.fsum(its.anchors) / len(its.anchors) if isinstance(its, Gradient) else its for its in self.weights
+        ]
+        return tuple(means)
+
+
+def _parts(value: ParameterValue) -> tuple[bool | int | float | Gradient, ...]:
+    return value if isinstance(value, tuple) else (value,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

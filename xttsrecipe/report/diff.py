@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from ..changes import (
     Amount,
@@ -27,6 +26,7 @@ from ..changes import (
 from ..errors import listed
 from ..specs import shape_text
 from .layout import count_text, counted, cut, size_text
+from .mixtures import base_text, method_text, shares_text
 from .problems import path_text
 
 NOTHING = "–"
@@ -178,13 +178,8 @@ class Words:
         return now if was == now else f"{was} → {now}"
 
     def _method(self, made: MadeFrom | Decided) -> str:
-        parameters = self._parameters(made.parameters) if isinstance(made, Decided) else ""
         by_token = " by token" if isinstance(made, MadeFrom) and made.by_token else ""
-        return f"{made.method}{parameters}{by_token}"
-
-    def _parameters(self, parameters: Mapping[str, Any]) -> str:
-        said = [f"{self.name(name)} {self.name(str(value))}" for name, value in parameters.items()]
-        return f" ({', '.join(said)})" if said else ""
+        return f"{method_text(made.method, made.parameters, self.name)}{by_token}"
 
     def _made(self, made: MadeFrom | Decided | None, with_method: bool, digits: str) -> str:
         if made is None:
@@ -192,9 +187,10 @@ class Words:
         if made.method in _TAKEN:
             return _TAKEN[made.method] + self.name(made.shares[0][0])
         read = [share for share in made.shares if share[1] != 0]
-        some = [f"{self.name(name)} {format(weight, digits)}" for name, weight in read[:_MOST_NAMES]]
+        some = read[:_MOST_NAMES]
         more = len(read) - len(some)
-        shares = ", ".join(some) + (f" and {more} more" if more > 0 else "")
+        shares = shares_text(made.method, some, digits, self.name) + (f" and {more} more" if more > 0 else "")
+        shares += base_text(made.base, self.name)
         return f"{self._method(made)}: {shares}" if with_method else shares
 
     def rule(self, change: RuleChange) -> str:

@@ -23,6 +23,7 @@ from ..changes import (
 )
 from .diff import Words
 from .json_text import json_text, whole
+from .mixtures import plain_value
 from .validation_json import problem_data
 
 _WORDS = Words()
@@ -109,8 +110,9 @@ def _decided(decided: Decided | None) -> dict[str, Any] | None:
     return {
         "pattern": decided.pattern,
         "method": decided.method,
-        "parameters": decided.parameters,
-        "weights": dict(decided.shares),
+        "parameters": {name: plain_value(value) for name, value in decided.parameters.items()},
+        "weights": {name: plain_value(weight) for name, weight in decided.shares},
+        "base": decided.base,
     }
 
 
@@ -147,7 +149,9 @@ def _making(making: MadeFrom | None) -> dict[str, Any] | None:
         "dtype": str(making.spec.dtype),
         "method": making.method,
         "by_token": making.by_token,
-        "weights": dict(making.shares),
+        "parameters": dict(making.parameters),
+        "weights": {name: plain_value(weight) for name, weight in making.shares},
+        "base": making.base,
     }
 
 

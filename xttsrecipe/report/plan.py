@@ -11,7 +11,9 @@ from ..plan import Plan, rules_of
 from ..recipe import Merge, Take
 from ..specs import Header, shape_text
 from ..steps import Step
+from .layers import layers_text
 from .layout import amounts, columns, counted, printable, short, size_text
+from .mixtures import made_text
 from .problems import place_text
 from .vocabulary import vocabulary_text
 
@@ -23,6 +25,8 @@ def plan_text(plan: Plan) -> str:
     sections = [printable(title)]
     sections.append("sources\n" + _sources(plan))
     sections.append(_decisions(plan))
+    if layers := layers_text(plan):
+        sections.append(layers)
     if plan.vocabulary:
         sections.append(vocabulary_text(plan.vocabulary, recipe.source_names))
     sections.append("output\n" + _output(plan))
@@ -96,12 +100,9 @@ def decision_text(decision: Take | Merge, plan: Plan) -> str:
     names = plan.recipe.source_names
     if isinstance(decision, Take):
         return f"from {names[decision.source]}"
-    return f"{decision.method.name}: {weights_text(names, decision.weights)}"
-
-
-def weights_text(names: Sequence[str], weights: Sequence[float]) -> str:
-    """``news 0.6, audiobook 0.4``; six digits."""
-    return ", ".join(f"{name} {weight:.6g}" for name, weight in zip(names, weights, strict=True))
+    base = None if decision.base is None else names[decision.base]
+    shares = [share for share in zip(names, decision.weights, strict=True) if share[0] != base]
+    return made_text(decision.method.name, decision.method.parameters, shares, base)
 
 
 def _output(plan: Plan) -> str:
@@ -187,4 +188,7 @@ def step_text(step: Step, plan: Plan) -> str:
     names = [plan.recipe.sources[source].name for source in step.sources]
     if step.method in ("from", "carried"):
         return f"from {names[0]}"
-    return f"{step.method}{' by token' if step.by_token else ''}: {weights_text(names, step.weights)}"
+    method = f"{step.method} by token" if step.by_token else step.method
+    first = int(step.has_base)
+    shares = list(zip(names, step.weights, strict=True))[first:]
+    return made_text(method, step.parameters, shares, names[0] if first else None)

@@ -12,6 +12,7 @@ from ..specs import Header
 from ..steps import Step
 from .json_text import json_text
 from .layout import numbers
+from .mixtures import plain_value
 from .plan import dtype_changes
 from .vocabulary import vocabulary_data
 
@@ -69,7 +70,14 @@ def _rules(plan: Plan) -> list[dict[str, Any]]:
 def _decision(decision: Take | Merge, names: Sequence[str]) -> dict[str, Any]:
     if isinstance(decision, Take):
         return {"from": names[decision.source]}
-    return {"method": decision.method.name, "weights": dict(zip(names, decision.weights, strict=True))}
+    parameters = {name: plain_value(value) for name, value in decision.method.parameters.items()}
+    weights = {
+        name: plain_value(weight)
+        for index, (name, weight) in enumerate(zip(names, decision.weights, strict=True))
+        if index != decision.base
+    }
+    base = None if decision.base is None else names[decision.base]
+    return {"method": decision.method.name, "parameters": parameters, "weights": weights, "base": base}
 
 
 def _output(plan: Plan) -> dict[str, Any]:
@@ -91,6 +99,7 @@ def _output(plan: Plan) -> dict[str, Any]:
 
 
 def _step(step: Step, names: Sequence[str]) -> dict[str, Any]:
+    shares = [(names[source], weight) for source, weight in zip(step.sources, step.weights, strict=True)]
     return {
         "key": step.key,
         "name": step.name,
@@ -98,6 +107,10 @@ def _step(step: Step, names: Sequence[str]) -> dict[str, Any]:
         "dtype": str(step.spec.dtype),
         "rule": step.rule,
         "method": step.method,
+        "parameters": {
+            name: list(value) if isinstance(value, tuple) else value for name, value in step.parameters.items()
+        },
+        "base": names[step.sources[0]] if step.has_base else None,
         "by_token": step.by_token,
-        "weights": {names[source]: weight for source, weight in zip(step.sources, step.weights, strict=True)},
+        "weights": dict(shares[1:] if step.has_base else shares),
     }

@@ -1,0 +1,36 @@
+"""Whether numbers that vary over layers do so in a way that works in every layer: sums of weights, and parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+
+from .codes import Code
+from .depth import depths, layer_count
+from .errors import Problem
+from .recipe import Merge, Recipe, refusal, sum_problem
+
+
+def gradient_problems(recipe: Recipe, keys: Collection[str]) -> Iterator[Problem]:
+    """One problem for each kind of thing that does not work in some layers of a model with these canonical keys."""
+    decisions = [recipe.default, *(rule.decision for rule in recipe.rules)]
+    varying = [decision for decision in decisions if isinstance(decision, Merge) and decision.varies]
+    layers = layer_count(keys)
+    for merge in varying:
+        if not layers:
+            what = "weights and parameters that vary over layers need layers, and these checkpoints have none of XTTS's"
+            yield Problem(Code.GRADIENT_WITHOUT_LAYERS, what, merge.where, hint="give one number for all tensors")
+        else:
+            yield from _problems(merge, layers)
+
+
+def _problems(merge: Merge, layers: int) -> Iterator[Problem]:
+    found: dict[tuple[Code, str | None], list[str]] = {}
+    for depth in depths(layers):
+        if why := sum_problem(merge, [merge.number(weight, depth) for weight in merge.weights]):
+            found.setdefault((why[0], why[2]), []).append(f"{depth}: {why[1]}")
+        elif refused := refusal(merge, depth):
+            found.setdefault((Code.UNUSABLE_PARAMETER, None), []).append(f"{depth}: {refused}")
+    for (code, hint), details in found.items():
+        places = "1 layer" if len(details) == 1 else f"{len(details)} layers"
+        what = f"what varies over the layers does not work in {places} of {layers}"
+        yield Problem(code, what, merge.where, hint=hint, details=tuple(details))

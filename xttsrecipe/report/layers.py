@@ -1,0 +1,47 @@
+"""Weights and parameters that vary over the GPT's layers, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..depth import Gradient, depths, layer_count
+from ..plan import Plan
+from ..recipe import Merge
+from .layout import columns, printable
+from .mixtures import value_text
+
+
+def layers_text(plan: Plan) -> str:
+    """A table for each decision in which something varies; nothing where nothing does."""
+    layers = layer_count(step.key for step in plan.steps)
+    decisions = [(rule.pattern, rule.decision) for rule in plan.recipe.rules]
+    tables = [
+        f"{_title(pattern)}\n{columns(_rows(plan, decision, layers), _RIGHT)}"
+        for pattern, decision in [*decisions, (None, plan.recipe.default)]
+        if isinstance(decision, Merge) and decision.varies
+    ]
+    return "\n\n".join(tables)
+
+
+def _title(pattern: str | None) -> str:
+    return f"layer by layer, {'global weights' if pattern is None else printable(repr(pattern))}"
+
+
+# All columns but the first, whatever their number.
+_RIGHT = range(1, 1000)
+
+
+def _rows(plan: Plan, merge: Merge, layers: int) -> Iterator[list[str]]:
+    names = [plan.recipe.source_names[index] for index in merge.merged]
+    varying = [name for name, value in merge.method.parameters.items() if _varies(value)]
+    weighed = any(isinstance(weight, Gradient) for weight in merge.weights)
+    yield ["layer", *(names if weighed else ()), *varying]
+    for depth in depths(layers):
+        weights = merge.weights_at(depth)
+        values = [f"{weights[index]:.6g}" for index in merge.merged] if weighed else []
+        values += [value_text(merge.number(merge.method.parameters[name], depth)) for name in varying]
+        yield [str(depth), *values]
+
+
+def _varies(value: object) -> bool:
+    return any(isinstance(part, Gradient) for part in (value if isinstance(value, tuple) else (value,)))
