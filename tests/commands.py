@@ -56,16 +56,18 @@ def invoke(*arguments: str | Path) -> Outcome:
     environ = {**dict.fromkeys(_TELLING), "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
     with CliRunner(env=environ).isolation() as (out, err, *_):
         with pytest.raises(SystemExit) as ended:
-            _command()(list(map(str, arguments)), prog_name="root")
+            command()(list(map(str, arguments)), prog_name="root")
         sys.stdout.flush()
         sys.stderr.flush()
         code = ended.value.code
-        return Outcome(code if isinstance(code, int) else int(code is not None), _text(out.getvalue()), _text(err.getvalue()))
+        return Outcome(
+            code if isinstance(code, int) else int(code is not None), _text(out.getvalue()), _text(err.getvalue())
+        )
 
 
 @functools.cache
-def _command() -> Callable[..., object]:
-    """Once: what typer makes of annotations takes it longer than most verbs take."""
+def command() -> Callable[..., object]:
+    """What typer makes of the annotations, once: that takes it longer than most verbs take."""
     return typer.main.get_command(app)
 
 
