@@ -152,14 +152,15 @@ def test_an_interrupt_before_torch_ends_its_file_is_no_more_than_that(tmp_path: 
     """Torch's writer, left alone, would want to write after the file is closed, and abort the process."""
     before = sys.gettrace()
 
-    def interrupt(frame: FrameType, *_: object) -> None:
+    def interrupt(frame: FrameType, *_: object) -> None:  # once
         if frame.f_code.co_name == "__exit__" and frame.f_code.co_filename == torch.serialization.__file__:
             sys.settrace(before)
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), (tmp_path / "out.pth").open("w+b", buffering=0) as file:
+    specs, metadata = {"x": TensorSpec((4,), DType.FLOAT32)}, OutputMetadata({}, None, (), ())
+    with (tmp_path / "out.pth").open("w+b", buffering=0) as file:
         sys.settrace(interrupt)
-        try:
-            TorchZipWriter({"x": TensorSpec((4,), DType.FLOAT32)}, OutputMetadata({}, None, (), ()), file)
-        finally:
-            sys.settrace(before)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            TorchZipWriter(specs, metadata, file)
+    assert sys.gettrace() is before
+    del caught
