@@ -27,7 +27,7 @@ demo: setup demo/checkpoints/audiobook.pth  ## Merge two small checkpoints with 
 	$(BIN)/xttsrecipe inspect demo/merged/news_audiobook.pth
 
 test: setup  ## Run the tests, as many at once as there are processors
-	$(BIN)/python -m pytest --numprocesses auto --dist worksteal
+	PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses auto --dist worksteal
 
 test-coqui: setup  ## Test with the real client: install coqui-tts (1.8 GB), merge its models, speak with them
 	PYTHON=$(PYTHON) tests/coqui/install.sh $(COQUI_VENV)

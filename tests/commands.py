@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import typer.main
 from typer.testing import CliRunner
 
 from xttsrecipe.cli import app
@@ -51,10 +54,21 @@ def _text(raw: bytes) -> str:
 def invoke(*arguments: str | Path) -> Outcome:
     """The same command in this process."""
     environ = {**dict.fromkeys(_TELLING), "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
-    result = CliRunner(env=environ).invoke(app, list(map(str, arguments)))
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return Outcome(result.exit_code, result.stdout, result.stderr)
+    with CliRunner(env=environ).isolation() as (out, err, *_):
+        with pytest.raises(SystemExit) as ended:
+            command()(list(map(str, arguments)), prog_name="root")
+        sys.stdout.flush()
+        sys.stderr.flush()
+        code = ended.value.code
+        return Outcome(
+            code if isinstance(code, int) else int(code is not None), _text(out.getvalue()), _text(err.getvalue())
+        )
+
+
+@functools.cache
+def command() -> Callable[..., object]:
+    """What typer makes of the annotations, once: that takes it longer than most verbs take."""
+    return typer.main.get_command(app)
 
 
 def demo_checkpoints(factory: pytest.TempPathFactory) -> Path:

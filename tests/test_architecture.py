@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import re
 import sys
@@ -142,12 +143,18 @@ def test_there_is_no_import_cycle_through_the_package_itself(imports: Mapping[st
     assert list(graphlib.TopologicalSorter(imports).static_order())
 
 
+@functools.cache
 def _tree(module: str) -> ast.Module:
     return ast.parse(MODULES[module].read_text("utf-8"))
 
 
-def _imports(node: ast.AST, late: bool = False) -> Iterator[tuple[str, bool]]:
+@functools.cache
+def _imports(module: str) -> frozenset[tuple[str, bool]]:
     """What a module imports when it runs (``.name`` where relative), and whether it does so within a function."""
+    return frozenset(_imported(_tree(module)))
+
+
+def _imported(node: ast.AST, late: bool = False) -> Iterator[tuple[str, bool]]:
     for child in ast.iter_child_nodes(node):
         match child:
             case ast.Import(names):
@@ -160,33 +167,31 @@ def _imports(node: ast.AST, late: bool = False) -> Iterator[tuple[str, bool]]:
                 yield source, late
             case ast.If(ast.Name("TYPE_CHECKING")):
                 for other in child.orelse:
-                    yield from _imports(other, late)
+                    yield from _imported(other, late)
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
-                yield from _imports(child, late=True)
+                yield from _imported(child, late=True)
             case _:
-                yield from _imports(child, late)
+                yield from _imported(child, late)
 
 
 @pytest.mark.parametrize("package", OUTSIDE)
 def test_what_comes_from_outside_is_imported_where_it_belongs(package: str) -> None:
-    using = {
-        module for module in MODULES if any(name.partition(".")[0] == package for name, _ in _imports(_tree(module)))
-    }
+    using = {module for module in MODULES if any(name.partition(".")[0] == package for name, _ in _imports(module))}
     assert using == OUTSIDE[package]
 
 
 def test_nothing_else_comes_from_outside() -> None:
-    outside = {name.partition(".")[0] for module in MODULES for name, _ in _imports(_tree(module)) if name[0] != "."}
+    outside = {name.partition(".")[0] for module in MODULES for name, _ in _imports(module) if name[0] != "."}
     assert outside - sys.stdlib_module_names - {ROOT} == set(OUTSIDE)
 
 
 def test_imports_within_functions_are_the_agreed_ones() -> None:
-    found = {(module, name) for module in MODULES for name, late in _imports(_tree(module)) if late}
+    found = {(module, name) for module in MODULES for name, late in _imports(module) if late}
     assert found == set(LATE_IMPORTS)
 
 
 def test_only_the_inert_reader_knows_pickle() -> None:
-    using = {module for module in MODULES if any(name == "pickle" for name, _ in _imports(_tree(module)))}
+    using = {module for module in MODULES if any(name == "pickle" for name, _ in _imports(module))}
     assert using == {"checkpoints.inert_pickle"}
 
 

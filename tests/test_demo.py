@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,7 @@ def checkpoints(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return demo_checkpoints(tmp_path_factory)
 
 
+@functools.cache
 def load(path: Path) -> dict[str, torch.Tensor]:
     model: dict[str, torch.Tensor] = torch.load(path, weights_only=True, mmap=True)["model"]
     return {key.removeprefix("xtts."): tensor for key, tensor in model.items()}

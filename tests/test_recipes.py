@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shutil
@@ -42,6 +43,7 @@ def settings(name: str, checkpoints: Path, output: Path) -> list[str]:
     ]
 
 
+@functools.cache
 def keys(name: str, checkpoints: Path) -> dict[str, dict[str, Any]]:
     """The plan's keys."""
     shown = invoke("plan", recipe(name), *settings(name, checkpoints, checkpoints / "absent.pth"), "--json")
@@ -112,6 +114,7 @@ def test_a_recipe_plans_and_runs(name: str, checkpoints: Path, tmp_path: Path) -
     assert (kept["step"], kept["epoch"]) == (5000, 9)
 
 
+@functools.cache
 def load(path: Path) -> dict[str, torch.Tensor]:
     model = torch.load(path, weights_only=True, mmap=True)["model"]
     return {key.removeprefix("xtts."): tensor for key, tensor in model.items()}

@@ -84,7 +84,7 @@ LARGE_KEYS = {
     "frozenset": b"(" + b"K\x01" * 60_000 + b"\x91q\x00",
     "text": b"X" + struct.pack("<I", 16 << 20) + bytes(16 << 20) + b"q\x00",
     "bytes": b"B" + struct.pack("<I", 16 << 20) + bytes(16 << 20) + b"r\x00\0\0\0",
-    "number": number(2 ** (8 * 16 << 20)) + b"q\x00",
+    "number": number(1 << (8 * 16 << 20)) + b"q\x00",
     "text of protocol 0": b"V" + b"x" * (16 << 20) + b"\np0\n",
 }
 

@@ -65,7 +65,7 @@ class Launcher:
 
     def __init__(self, disk: Path | None) -> None:
         self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["xttsrecipe.execute", "tests.faults.processes"])
+        self._context.set_forkserver_preload(["tests.faults.processes", "tests.faults.warm"])
         with _preloaded(disk):
             multiprocessing.forkserver.ensure_running()
 

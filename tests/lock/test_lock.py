@@ -212,6 +212,15 @@ def test_whatever_stands_where_in_a_lock_is_read_or_refused(value: object, good:
         place[path[-1]] = value
         with contextlib.suppress(RecipeError):
             parse_lock(json.dumps(changed), Path("x.lock.yaml"))
+
+
+def test_a_lock_in_which_anything_is_missing_is_read_or_refused(good: str) -> None:
+    data = yaml.safe_load(good)
+    for path in leaves(data)[1:]:
+        changed = json.loads(json.dumps(data))
+        place = changed
+        for name in path[:-1]:
+            place = place[name]
         del place[path[-1]]
         with contextlib.suppress(RecipeError):
             parse_lock(json.dumps(changed), Path("x.lock.yaml"))

@@ -46,12 +46,15 @@ def test_an_output_is_verified_by_its_sources(made: Path) -> None:
     assert {path: path.read_bytes() for path in made.parent.iterdir()} == before
 
 
-def test_it_is_verified_from_elsewhere(made: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_it_is_verified_from_elsewhere(
+    made: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "moved.pth"
     shutil.move(made, elsewhere)
-    done = xttsrecipe("verify", elsewhere, "--recipe", made.with_name("recipe.yaml"), cwd=elsewhere.parent)
+    monkeypatch.chdir(elsewhere.parent)
+    done = invoke("verify", elsewhere, "--recipe", made.with_name("recipe.yaml"))
     assert (done.code, done.err) == (0, "comparing: 57.6 KB\n")
-    nothing = xttsrecipe("verify", elsewhere, cwd=elsewhere.parent)
+    nothing = invoke("verify", elsewhere)
     assert (nothing.code, "cannot be verified: its sources are not here, and no lock was found" in nothing.err) == (
         1,
         True,
@@ -61,7 +64,7 @@ def test_it_is_verified_from_elsewhere(made: Path, tmp_path_factory: pytest.Temp
         for name in ("news", "audiobook")
         for argument in ("--set", f"checkpoints.{name}={made.with_name(name)}.pth")
     ]
-    assert xttsrecipe("verify", elsewhere, *moved, cwd=elsewhere.parent).code == 0
+    assert invoke("verify", elsewhere, *moved).code == 0
 
 
 def test_a_changed_tensor_is_named(made: Path) -> None:

@@ -5,6 +5,7 @@ import sys
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -145,3 +146,21 @@ def test_the_same_input_gives_the_same_bytes(tmp_path: Path) -> None:
     first = write(tmp_path / "one.pth", MODEL).read_bytes()
     (tmp_path / "folder").mkdir()
     assert write(tmp_path / "folder/another name.pt", MODEL).read_bytes() == first
+
+
+def test_an_interrupt_before_torch_ends_its_file_is_no_more_than_that(tmp_path: Path) -> None:
+    """Torch's writer, left alone, would want to write after the file is closed, and abort the process."""
+    before = sys.gettrace()
+
+    def interrupt(frame: FrameType, *_: object) -> None:  # once
+        if frame.f_code.co_name == "__exit__" and frame.f_code.co_filename == torch.serialization.__file__:
+            sys.settrace(before)
+            raise KeyboardInterrupt
+
+    specs, metadata = {"x": TensorSpec((4,), DType.FLOAT32)}, OutputMetadata({}, None, (), ())
+    with (tmp_path / "out.pth").open("w+b", buffering=0) as file:
+        sys.settrace(interrupt)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            TorchZipWriter(specs, metadata, file)
+    assert sys.gettrace() is before
+    del caught

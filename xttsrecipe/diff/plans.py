@@ -70,6 +70,7 @@ class _Side:
         self.names = self._plan.recipe.source_names if self._plan else []
         self.patterns = [rule.pattern for rule in self._plan.recipe.rules] if self._plan else []
         self._mixtures: dict[tuple[tuple[int, ...], tuple[float, ...]], Mapping[int, float]] = {}
+        self._signatures: dict[tuple[object, ...], Hashable] = {}
         self._decided: dict[tuple[str | None, int | None], Decided] = {}
 
     def mixture(self, step: Step) -> Mapping[int, float]:
@@ -111,9 +112,13 @@ class _Side:
         """Equal where tensors are made alike."""
         if step is None:
             return None
-        method = self.method(step)
-        how = method and (method[0], repr(sorted(method[1].items())), method[2])
-        return how, tuple(sorted((file, f"{weight:.12g}") for file, weight in self.mixture(step).items()))
+        given = step.rule, step.method, step.by_token, step.sources, step.weights
+        if given not in self._signatures:
+            method = self.method(step)
+            how = method and (method[0], repr(sorted(method[1].items())), method[2])
+            shares = sorted((file, f"{weight:.12g}") for file, weight in self.mixture(step).items())
+            self._signatures[given] = how, tuple(shares)
+        return self._signatures[given]
 
     def making(self, step: Step | None) -> MadeFrom | None:
         if step is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Mapping
 from typing import Any
@@ -46,6 +47,7 @@ def known_digests(plan: Plan, lock: Lock | None) -> dict[str, str]:
     return {name: digest for name, digest in digests.items() if digest}
 
 
+@functools.cache
 def _torch_version() -> str:
     import importlib.metadata
 

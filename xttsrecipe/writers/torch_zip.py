@@ -12,6 +12,7 @@ import bisect
 import mmap
 import os
 import struct
+import traceback
 import zipfile
 from collections.abc import Mapping
 from typing import Any, BinaryIO
@@ -43,10 +44,15 @@ class TorchZipWriter:
         try:
             with torch.serialization.skip_data():
                 torch.save(_skeleton(tensors, metadata), file)
-        except RuntimeError as error:
+        except BaseException as error:
+            # A writer of torch's that was not yet at its end puts that into the file when it is cleared away. Once the
+            # file is closed that cannot be written, which would abort the process.
+            traceback.clear_frames(error.__traceback__)
             # A full disk, or Ctrl-C while the file is written to, comes out of torch as an error of its own.
             reason = error.__context__
-            raise reason if isinstance(reason, (OSError, KeyboardInterrupt)) else error from None
+            if isinstance(error, RuntimeError) and isinstance(reason, (OSError, KeyboardInterrupt)):
+                raise reason from None
+            raise
         file.flush()
         file.seek(0)
         self._places = torch_zip.read(file, "output").tensors
