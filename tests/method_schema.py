@@ -71,7 +71,7 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         return {**about, "type": "boolean"}
     bounds: dict[str, Any] = {}
     if parameter.minimum is not None:
-        bounds["exclusiveMinimum" if parameter.above else "minimum"] = parameter.minimum
+        bounds["minimum"] = parameter.minimum
     if parameter.maximum is not None:
         bounds["exclusiveMaximum" if parameter.below else "maximum"] = parameter.maximum
     if parameter.kind == "integer":

@@ -116,6 +116,10 @@ def _missing(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
 
 
 def _no_branch(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
+    first = _resolved(error.validator_value[0])["type"]
+    if first == "number":  # one that varies over layers is not what was meant
+        yield _of_another_type(first, error.instance, path, document)
+        return
     expected = " or ".join(_TYPES[_resolved(branch)["type"]] for branch in error.validator_value)
     yield Problem(
         Code.WRONG_TYPE,
@@ -132,19 +136,21 @@ def _resolved(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _type(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
-    expected = error.validator_value
+    yield _of_another_type(error.validator_value, error.instance, path, document)
+
+
+def _of_another_type(expected: str, instance: object, path: Path_, document: Document) -> Problem:
     hint = None
-    if error.instance is None and path:
+    if instance is None and path:
         hint = "remove the key, or give it a value"
     elif expected == "boolean":
         hint = "write true or false"
-    elif expected == "number" and isinstance(error.instance, str):
+    elif expected == "number" and isinstance(instance, str):
         hint = "write it without quotes, and with a point in a number"
-    elif expected == "string" and isinstance(error.instance, (int, float)):
+    elif expected == "string" and isinstance(instance, (int, float)):
         hint = "write it in quotes"
-    yield Problem(
-        Code.WRONG_TYPE, f"expected {_TYPES[expected]}, found {_shown(error.instance)}", document.where(path), hint=hint
-    )
+    what = f"expected {_TYPES[expected]}, found {_shown(instance)}"
+    return Problem(Code.WRONG_TYPE, what, document.where(path), hint=hint)
 
 
 def _enum(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
@@ -176,7 +182,7 @@ def _bare(method: str, path: Path_, document: Document) -> Problem:
 
 
 def _out_of_range(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
-    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    signs = {"minimum": "≥", "maximum": "≤", "exclusiveMaximum": "<"}
     bounds = [f"{sign} {error.schema[name]:g}" for name, sign in signs.items() if name in error.schema]
     what = f"{_shown(error.instance)} lies outside of what is possible"
     yield Problem(Code.OUT_OF_RANGE, what, document.where(path), expected=f"a number {' and '.join(bounds)}")
@@ -255,6 +261,5 @@ _DESCRIBERS: Mapping[str, Callable[[Any, Path_, Document], Iterator[Problem]]] =
     "maxItems": _too_many,
     "minimum": _out_of_range,
     "maximum": _out_of_range,
-    "exclusiveMinimum": _out_of_range,
     "exclusiveMaximum": _out_of_range,
 }

@@ -26,7 +26,7 @@ _ZERO_SUM = "weights that sum to 0 cannot be normalized"
 class _Said:
     """What a scope says, the recipe as a whole or a rule, and where: method, weights and base as they stand there.
 
-    ``own``: which of these it says itself.
+    ``own``: which of these it says itself. ``is_sound``: whether the weights have no fault of their own.
     """
 
     method: Any
@@ -36,6 +36,7 @@ class _Said:
     base: int | None
     own: frozenset[str]
     path: Path_
+    is_sound: bool = True
 
 
 class Decisions:
@@ -84,6 +85,7 @@ class Decisions:
         """What a scope says, with what it takes over from the one around it."""
         own = frozenset({"method", "weights", "base"} & entry.keys())
         weights: Path_ = (*path, "weights")
+        faults = len(self._reading.problems)
         usable = "weights" not in own or self._are_usable(entry["weights"], weights)
         return _Said(
             entry.get("method", outer.method),
@@ -93,10 +95,11 @@ class Decisions:
             self._reading.source(entry["base"], (*path, "base")) if "base" in own else outer.base,
             own,
             path,
+            is_sound=(outer.is_sound or "weights" in own) and len(self._reading.problems) == faults,
         )
 
     def _are_usable(self, given: Mapping[str, Any], path: Path_) -> bool:
-        faults = len(self._reading.problems)
+        usable = True
         for name, weight in given.items():
             self._reading.source(name, (*path, name), at_key=True)
             for number in _numbers(weight):
@@ -104,7 +107,8 @@ class Decisions:
                     expected = "a finite number, seldom beyond -1 and 2"
                     what = f"{number} is not usable as a weight"
                     self._reading.problem(Code.UNUSABLE_WEIGHT, (*path, name), what, expected=expected)
-        return len(self._reading.problems) == faults
+                    usable = False
+        return usable
 
     def _merge(self, said: _Said) -> Merge:
         faults = len(self._reading.problems)
@@ -116,7 +120,7 @@ class Decisions:
             self._place(Code.METHOD_WITHOUT_BASE, said, f"{entry.name} measures from a base, and there is none", hint)
         weights = self._weights(said, entry, said.base)
         names = [name for name, weight in zip(self._names, weights, strict=True) if weight != 0]
-        if len(self._reading.problems) == faults:
+        if said.is_sound and len(self._reading.problems) == faults:
             self._check_count(said, entry, names)
         parameters = self._parameters(given, entry, said.method_path, names, said.base)
         normalize = self._normalize
@@ -124,11 +128,16 @@ class Decisions:
             normalize |= bool(parameters.pop("normalize", False))
         if entry.shares_by is not None and (share := parameters.pop(entry.shares_by, None)) is not None:
             weights = self._shared(said, weights, share)
-        if normalize and entry.weighted and not any(isinstance(weight, Gradient) for weight in weights):
+        if (
+            normalize
+            and entry.weighted
+            and said.is_sound
+            and not any(isinstance(weight, Gradient) for weight in weights)
+        ):
             weights, normalize = self._divided(said, weights), False
         where = self._reading.document.where_key(self._path(said))
         merge = Merge(tuple(weights), Method(entry.name, parameters), base, normalize, where)
-        if len(self._reading.problems) == faults and not merge.varies:
+        if said.is_sound and len(self._reading.problems) == faults and not merge.varies:
             self._check_sum(said, merge)
         if len(self._reading.problems) == faults and not merge.varies and (why := refusal(merge, None)):
             self._place(Code.UNUSABLE_PARAMETER, said, f"{entry.name}: {why}")
