@@ -58,7 +58,7 @@ OUTSIDE: Mapping[str, set[str]] = {
     "platformdirs": {"digest_cache"},
     "rich": {"report.progress"},
     "isal": {"writers.torch_zip"},
-    "torch": {"execute", "gather", "lanes", "nonfinite", "torch_dtypes", "writers.torch_zip"},
+    "torch": {"execute", "gather", "lanes", "methods.draws", "nonfinite", "torch_dtypes", "writers.torch_zip"},
     "typer": {"arguments", "cli", "provenance_verbs", "review_verbs", "run_verb", "verb"},
     "yaml": {"document", "yaml_syntax"},
 }
@@ -67,6 +67,7 @@ OUTSIDE: Mapping[str, set[str]] = {
 LATE_IMPORTS = {
     ("__main__", ".cli"): "reading all that it needs takes a moment in which Ctrl-C may come",
     ("api", ".execute"): "importing torch takes a second or two, and only a run needs it",
+    ("methods.draws", "torch"): "the method table is read for a plan; only a run draws numbers",
     ("provenance", "importlib.metadata"): "a hundredth of a second, which only a run needs to take",
     ("provenance_verbs", ".remaking"): "no other verb needs it, nor its memory",
     ("provenance_verbs", ".verification"): "the same",

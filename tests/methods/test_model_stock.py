@@ -22,7 +22,9 @@ def literally(tensors: list[torch.Tensor], base: torch.Tensor) -> torch.Tensor:
     cosines = [(one @ two / one.norm() / two.norm()).item() for one, two in itertools.combinations(deltas, 2)]
     cosine = min(max(sum(cosines) / len(cosines), 0), 1)
     share = len(tensors) * cosine / (1 + (len(tensors) - 1) * cosine)
-    return base + share * (torch.stack(tensors).mean(0) - base)
+    mean: torch.Tensor = torch.stack(tensors).mean(0)
+    moved: torch.Tensor = base + (mean - base) * share
+    return moved
 
 
 @pytest.mark.parametrize("scale", [1.0, 1e-4, 1e-9, 1e-170])
