@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 import itertools
 import json
 import math
+import os
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -235,6 +237,24 @@ def test_an_elementwise_method_gives_the_same_in_pieces(name: str) -> None:
         cut = [row[where].clone() for row in rows]
         pieces.append(call(entry, cut, weights, None if origin is None else base[where], required(entry), going_on))
     assert torch.equal(torch.cat(pieces), whole)
+
+
+def digests() -> dict[str, str]:
+    """Of every method's result, over tensors that are the same on every processor."""
+    base, *tensors = (torch.arange(7 * 1003).mul(step).remainder(2003).view(7, 1003) / 1000 for step in (1, 13, 29, 41))
+    found = {}
+    for name, entry in METHODS.items():
+        result = merged(name, tensors[: number_of_sources(entry, 3)], base, epsilon=0.1, select_topk=0.5)
+        found[name] = hashlib.sha256(bytes(result.view(torch.uint8).flatten().tolist())).hexdigest()
+    return found
+
+
+def test_the_processor_does_not_matter() -> None:
+    """Neither whether it has vector instructions and which, nor whether it fuses multiplication and addition."""
+    script = "import json, tests.methods.test_methods as own; print(json.dumps(own.digests()))"
+    given = {**os.environ, "ATEN_CPU_CAPABILITY": "default", "PYTHONWARNINGS": "ignore"}
+    run = subprocess.run([sys.executable, "-c", script], env=given, capture_output=True, text=True, check=True)
+    assert json.loads(run.stdout) == digests()
 
 
 class OneByOne(Sequence[torch.Tensor]):

@@ -35,6 +35,49 @@ def test_ties_keeps_the_largest_and_what_ties_with_them(values: list[int], densi
     assert found.tolist() == expected
 
 
+rows = st.lists(st.integers(-4, 4), min_size=12, max_size=12).map(lambda values: column(*map(float, values)))
+shares = st.sampled_from([0.0, 0.01, 0.2, 0.29, 0.5, 0.9, 1.0])
+
+
+def literally(deltas: list[torch.Tensor], weights: list[float], normalize: bool) -> list[float]:
+    """Steps 2 and 3 of TIES, number by number."""
+    found = []
+    for values in zip(*(delta.tolist() for delta in deltas), strict=True):
+        balance = round(sum(weight * value for weight, value in zip(weights, values, strict=True)), 9)
+        agreeing = [pair for pair in zip(weights, values, strict=True) if pair[1] * balance > 0]
+        merged = sum(weight * value for weight, value in agreeing)
+        found.append(merged / sum(weight for weight, _ in agreeing) if agreeing and normalize else merged)
+    return found
+
+
+def crumbs(delta: torch.Tensor, density: float, gamma: float) -> torch.Tensor:
+    """What is kept, by sorting."""
+    kept = 0 if density == 0 else max(round(density * 100) * len(delta) // 100, 1)
+    above = min(round(gamma * 100) * len(delta) // 100, len(delta) - kept)
+    ordered = delta.abs().sort(descending=True).values
+    inside = (delta.abs() >= ordered[above + kept - 1]) & (delta.abs() <= ordered[above]) if kept else delta > 9
+    return delta * inside
+
+
+@given(st.lists(rows, min_size=1, max_size=4), rows, shares, shares, st.booleans())
+def test_it_is_what_the_papers_say(
+    tensors: list[torch.Tensor], base: torch.Tensor, density: float, gamma: float, normalize: bool
+) -> None:
+    weights = [0.1, 0.2, 0.3, 0.5][: len(tensors)]
+    each: dict[str, Any] = {"density": [density] * len(tensors), "normalize": normalize}
+    trimmed = [crumbs(tensor - base, density, 0) for tensor in tensors]
+    found = ties(tensors, weights, base, **each) - base
+    assert found.tolist() == pytest.approx(literally(trimmed, weights, normalize), abs=1e-9)
+    each["gamma"] = [gamma] * len(tensors)
+    masked = [crumbs(tensor - base, density, gamma) for tensor in tensors]
+    found = breadcrumbs_ties(tensors, weights, base, **each) - base
+    assert found.tolist() == pytest.approx(literally(masked, weights, normalize), abs=1e-9)
+    found = breadcrumbs(tensors, weights, base, **each) - base
+    expected = sum(weight * tensor for weight, tensor in zip(weights, masked, strict=True))
+    divisor = sum(weights) if normalize else 1
+    assert found.tolist() == pytest.approx((expected / divisor).tolist(), abs=1e-9)  # type: ignore[union-attr]
+
+
 def test_one_element_is_kept_at_least() -> None:
     """mergekit asserts where ⌊density·n⌋ = 0, peft keeps nothing."""
     assert ties([column(1, -3, 2)], [1.0], zeros(3), density=[0.01]).tolist() == [0, -3, 0]
