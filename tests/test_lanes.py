@@ -91,9 +91,11 @@ def whole_tensors(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     given: list[int] = []
     linear = METHODS["linear"]
 
-    def combine(tensors: Sequence[torch.Tensor], weights: Sequence[float], scratch: Scratch | None) -> torch.Tensor:
+    def combine(
+        tensors: Sequence[torch.Tensor], weights: Sequence[float], scratch: Scratch | None, *, normalize: bool
+    ) -> torch.Tensor:
         given.append(tensors[0].numel())
-        return linear.combine(tensors, weights, scratch)
+        return linear.combine(tensors, weights, scratch, normalize=normalize)
 
     entry = dataclasses.replace(linear, elementwise=False, combine=combine)
     monkeypatch.setitem(METHODS, "linear", entry)

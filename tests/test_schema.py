@@ -172,7 +172,7 @@ def test_a_document_that_the_schema_allows_has_no_problems() -> None:
             BASE + "overrides:\n  '*x*': {form: news}",
             "overrides.\"*x*\": no field named 'form'; did you mean 'from'?", (4, 11, 4), "one of from, weights, meth",
         ),
-        (BASE + "method: {name: linear, density: 1}", "method: linear has no parameter 'density'", (3, 24, 7), "one of"),
+        (BASE + "method: {name: linear, densit: 1}", "method: linear has no parameter 'densit'", (3, 24, 6), "one of"),
         (
             BASE + "method: {name: ties, densty: 1}",
             "method: ties has no parameter 'densty'; did you mean 'density'?", (3, 22, 6), "one of density, lambda, ",
@@ -431,7 +431,7 @@ def test_every_method_is_allowed_with_all_its_parameters(name: str) -> None:
         ("{name: ties, normalize: 1}", "method.normalize: expected true or false, found 1"),
         ("{name: ties, lambda: {news: 1}}", "method.lambda: 'layers' is missing"),
         ("{name: ties, lambda: {layers: []}}", "method.lambda.layers: must not be empty"),
-        ("{name: ties, density: {layers: [a]}}", "method.density.layers[0]: expected a number, found 'a'"),
+        ("{name: ties, density: {layers: [a]}}", "method.density.layers.\"0\": expected a number, found 'a'"),
     ],
 )
 def test_what_is_wrong_with_a_parameter_is_said_where_it_stands(method: str, what: str) -> None:

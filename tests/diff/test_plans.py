@@ -130,22 +130,18 @@ def test_a_tensor_may_change_in_several_ways_and_counts_once_in_all(tmp_path: Pa
     assert counts(differing(tmp_path, TWO, new).amounts) == {"weights": FLOATS, "dtype": FLOATS, "in all": FLOATS}
 
 
-def test_another_method_is_told_from_other_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dataclasses import replace
-
-    old, new = reviewed(tmp_path, TWO), reviewed(tmp_path, TWO)
-    method = replace(new.plan.recipe.default.method, name="ties", parameters={"density": 0.3})
-    recipe = replace(new.plan.recipe, default=replace(new.plan.recipe.default, method=method))
-    steps = tuple(replace(step, method="ties") if step.method == "linear" else step for step in new.plan.steps)
-    new = replace(new, plan=replace(new.plan, recipe=recipe, steps=steps))
-    diff = diff_plans(old, new)
+def test_another_method_is_told_from_other_weights(tmp_path: Path) -> None:
+    ties = (
+        TWO.replace("audiobook.pth}", "audiobook.pth, base: base.pth}")
+        + "base: base\nmethod: {name: ties, density: %s}\n"
+    )
+    arithmetic = ties.replace("{name: ties, density: %s}", "task_arithmetic")
+    diff = differing(tmp_path, arithmetic, ties % 0.3)
     assert counts(diff.amounts) == {"method": FLOATS, "in all": FLOATS}
     assert diff.weights is not None
-    denser = replace(
-        new.plan.recipe, default=replace(recipe.default, method=replace(method, parameters={"density": 0.5}))
-    )
-    diff = diff_plans(new, replace(new, plan=replace(new.plan, recipe=denser)))
+    diff = differing(tmp_path, ties % 0.3, ties % 0.5)
     assert counts(diff.amounts) == {"method": FLOATS, "in all": FLOATS}
+    assert differing(tmp_path, ties % 0.2, ties.replace("{name: ties, density: %s}", "ties")).is_empty
 
 
 def test_the_last_bit_of_a_weight_is_no_difference_but_one_that_is_written_is(tmp_path: Path) -> None:

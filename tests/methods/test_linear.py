@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -8,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.merging import assert_same_bits, assert_weighted_sum, exact_sum
-from xttsrecipe.methods.linear import linear
+from tests.methods.cases import assert_vector, cases, name_of, normals
+from xttsrecipe.methods.linear import linear, linear_in_pieces
 
 INF = math.inf
 
@@ -186,3 +188,26 @@ def test_finite_numbers_of_opposite_signs_give_a_finite_sum(dtype: torch.dtype) 
 
 def test_an_empty_tensor_stays_empty() -> None:
     assert linear([torch.empty(0, 3), torch.empty(0, 3)], [0.5, 0.5]).shape == (0, 3)
+
+
+@pytest.mark.parametrize("case", cases("linear"), ids=name_of)
+def test_the_vectors(case: dict[str, Any]) -> None:
+    assert_vector(case)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_normalised_weights_give_the_mean(dtype: torch.dtype) -> None:
+    tensors = tensors_of([[1.0, -0.0, 0.1], [3.0, -0.0, 0.1], [5.0, -0.0, 0.1]], dtype)
+    assert_same_bits(linear(tensors, [2, 2, 2], normalize=True), tensors_of([[3.0, -0.0, 0.1]], dtype)[0])
+
+
+@pytest.mark.parametrize("weights", [[1.0, -1.0], [0.0, 0.0]])
+def test_weights_that_cancel_out_cannot_be_normalised(weights: list[float]) -> None:
+    with pytest.raises(ValueError, match="the weights must not sum to 0"):
+        linear(tensors_of([[1.0], [2.0]]), weights, normalize=True)
+
+
+@pytest.mark.parametrize("shape", [(), (0, 3), (7,), (300, 1003)])
+def test_in_pieces_it_gives_the_same(shape: tuple[int, ...]) -> None:
+    tensors = normals(3, *shape)
+    assert_same_bits(linear_in_pieces(tensors, [0.5, 0.2, 0.3]), linear(tensors, [0.5, 0.2, 0.3]))

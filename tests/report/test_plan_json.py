@@ -32,6 +32,8 @@ def test_json_of_keys_names_shape_type_rule_and_weights() -> None:
         "dtype": "float32",
         "rule": "gpt.gpt.h.*",
         "method": "linear",
+        "parameters": {},
+        "base": None,
         "by_token": False,
         "weights": {"news": -0.25, "audiobook": 1.25},
     }
@@ -51,11 +53,12 @@ def test_json_of_a_plan_says_how_many_inputs_change_their_type() -> None:
 
 def test_json_of_rules_has_the_global_weights_last() -> None:
     rules = json.loads(plan_json(of_a_pair(RULES)))["rules"]
+    linear = {"method": "linear", "parameters": {}, "base": None}
     assert [(rule["pattern"], rule["decision"]) for rule in rules] == [
         ("*encoder*", {"from": "news"}),
-        ("gpt.gpt.h.*", {"method": "linear", "weights": {"news": -0.25, "audiobook": 1.25}}),
+        ("gpt.gpt.h.*", {**linear, "weights": {"news": -0.25, "audiobook": 1.25}}),
         ("mel_stats", {"from": "audiobook"}),
-        (None, {"method": "linear", "weights": {"news": 0.6, "audiobook": 0.4}}),
+        (None, {**linear, "weights": {"news": 0.6, "audiobook": 0.4}}),
     ]
 
 

@@ -28,7 +28,7 @@ def elected(
     for vote in votes[1:]:
         balance.add_(vote)
         size.add_(vote.abs())
-    undecided = balance.abs() <= size.mul_(_ROUNDING * (len(votes) - 1))
+    undecided = (balance.abs() <= size.mul_(_ROUNDING * (len(votes) - 1))).logical_and_(balance.isfinite())
     result, divisor = balance.new_zeros(balance.shape), balance.new_zeros(balance.shape)
     rising = balance > 0
     for piece, term, weight in zip(pieces, terms, weights, strict=True):

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from .fusing import normalize_refusal
 from .vectors import pieces_of
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ def linear(
     tensors: Sequence[Tensor], weights: Sequence[float], scratch: Scratch | None = None, *, normalize: bool = False
 ) -> Tensor:
     """Σ wᵢxᵢ of tensors of one shape and one type, float32 or float64, in that type; with ``normalize``
-    divided by Σ wᵢ. ``scratch``: memory to use on the way and for the result; fresh where there is none.
+    divided by Σ wᵢ. ``scratch``: memory to use on the way and for the result; fresh where there is none. Raises
+    ValueError where the weights cannot be normalised.
 
     At most two of the tensors are needed at once, the first and one other.
 
@@ -37,6 +39,8 @@ def linear(
     what float64 leaves where terms cancel out. The tensors stay as they are.
     """
     if normalize:
+        if refusal := normalize_refusal(weights, {"normalize": True}):
+            raise ValueError(refusal)
         whole = math.fsum(weights)
         weights = [weight / whole for weight in weights]
     several_singles = len(tensors) > 2 and tensors[0].element_size() == 4

@@ -19,36 +19,41 @@ if TYPE_CHECKING:
 Magnitudes = Callable[[], Iterable["Tensor"]]
 
 _DIGIT = 16
+_FIRST = 64 - _DIGIT
 
 
-def kth_largest(magnitudes: Magnitudes, ranks: Sequence[int]) -> list[float]:
-    """The magnitudes of these ranks, 1 for the largest. NaN counts as larger than all numbers.
-
-    ``ranks`` are from 1 to the number of elements.
+def kth_largest(magnitudes: Magnitudes, count: int, ranks: Sequence[int]) -> list[float]:
+    """The magnitudes of these ranks, from 1 for the largest to ``count``, how many there are. NaN counts as larger than
+    all numbers.
     """
-    counts = _counts(magnitudes, 48, None)
-    return [_refined(magnitudes, counts, rank) for rank in ranks]
+    if count <= PIECE:
+        everything = _beginning_with(magnitudes, 64, 0, count)
+        return [_ranked(everything, rank) for rank in ranks]
+    counts = _counts(magnitudes, _FIRST, None)
+    return [_found(magnitudes, counts, rank) for rank in ranks]
 
 
-def _refined(magnitudes: Magnitudes, counts: Sequence[int], rank: int) -> float:
+def _found(magnitudes: Magnitudes, counts: Sequence[int], rank: int) -> float:
     """The magnitude of one rank, ``counts`` being those by the first digit."""
-    shift, prefix = 48, 0
+    shift, prefix = _FIRST, 0
     while True:
-        digit, rank, found = _digit(counts, rank)
+        digit, rank, number = _digit(counts, rank)
         prefix = prefix << _DIGIT | digit
-        if found <= PIECE or shift == 0:
-            return _among(magnitudes, shift, prefix, rank)
+        if shift == 0:
+            return _float(prefix)
+        if number <= PIECE:
+            return _ranked(_beginning_with(magnitudes, shift, prefix, number), rank)
         shift -= _DIGIT
         counts = _counts(magnitudes, shift, prefix)
 
 
 def _digit(counts: Sequence[int], rank: int) -> tuple[int, int, int]:
     """The digit that the number of a rank has, its rank among those that have it, and how many these are."""
-    for digit in range(len(counts) - 1, -1, -1):
-        if rank <= counts[digit]:
-            return digit, rank, counts[digit]
+    digit = len(counts) - 1
+    while rank > counts[digit]:
         rank -= counts[digit]
-    raise ValueError("there are fewer elements than ranks")
+        digit -= 1
+    return digit, rank, counts[digit]
 
 
 def _counts(magnitudes: Magnitudes, shift: int, prefix: int | None) -> list[int]:
@@ -65,19 +70,27 @@ def _counts(magnitudes: Magnitudes, shift: int, prefix: int | None) -> list[int]
     return counts
 
 
-def _among(magnitudes: Magnitudes, shift: int, prefix: int, rank: int) -> float:
-    """The one of a rank among those that begin with the prefix, which are few or all the same."""
-    chosen: list[int] = []
+def _beginning_with(magnitudes: Magnitudes, shift: int, prefix: int, number: int) -> Tensor:
+    """The bits of those that begin with the prefix; so many there are."""
+    found: Tensor | None = None
+    filled = 0
     for piece in magnitudes():
         bits = _bits(piece)
-        matching = bits[bits.bitwise_right_shift(shift) == prefix]
-        if shift == 0 and matching.numel():
-            return _number(prefix)
-        chosen += matching.tolist()
-    return _number(sorted(chosen)[-rank])
+        if shift < 64:
+            bits = bits[bits.bitwise_right_shift(shift) == prefix]
+        # One memory for all: what is kept between large pieces that come and go breaks up the heap.
+        found = bits.new_empty(number) if found is None else found
+        found[filled : filled + bits.numel()] = bits
+        filled += bits.numel()
+    assert found is not None
+    return found
 
 
-def _number(bits: int) -> float:
+def _ranked(bits: Tensor, rank: int) -> float:
+    return _float(int(bits.kthvalue(bits.numel() - rank + 1).values.item()))
+
+
+def _float(bits: int) -> float:
     return float(struct.unpack("<d", struct.pack("<q", bits))[0])
 
 

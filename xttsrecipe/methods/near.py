@@ -26,8 +26,8 @@ def nearswap(tensors: Sequence[Tensor], base: Tensor, *, t: float = 1e-4) -> Ten
         wide = origin[where].double()
         difference = source[where].double() - wide
         near = difference.abs().le(t).logical_or_(source[where] == origin[where])
-        wide += difference.sign_().mul_(t)
-        result[where] = source[where].where(near, wide.to(tensor.dtype))
+        moved = difference.clamp_(-t, t).add_(wide)
+        result[where] = source[where].where(near, moved.to(tensor.dtype))
     return result.view(tensor.shape)
 
 
@@ -53,7 +53,7 @@ def arcee_fusion(tensors: Sequence[Tensor], base: Tensor) -> Tensor:
             yield difference.view(-1, length).mul_(divergences[_rows(where, length)].unsqueeze(-1)).flatten()
 
     ranks = [tensor.numel() - share_of(share, tensor.numel() - 1) for share in (0.25, 0.5, 0.75)]
-    lower, middle, upper = kth_largest(importances, ranks)
+    lower, middle, upper = kth_largest(importances, tensor.numel(), ranks)
     threshold = middle + 1.5 * (upper - lower)
     result = tensor.new_empty(tensor.shape).flatten()
     for where, importance in zip(pieces_of(tensor.numel(), step), importances(), strict=True):

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .vectors import largest, pieces_of
+from .vectors import pieces_of
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-# Sums of float64 are made of parts of the terms, so that they do not overflow.
+# Of this part of the terms float64 sums do not overflow.
 _PART = 2.0**-20
 
 
@@ -27,15 +28,23 @@ def ram(tensors: Sequence[Tensor], base: Tensor, *, epsilon: float = 1e-5) -> Te
 
 def _mean_of_changed(pieces: Sequence[Tensor], origin: Tensor, epsilon: float) -> Tensor:
     wide = origin.double()
-    # float32 is summed as it is: parts of float64 may lose what is near its smallest number.
-    part = 1.0
-    if origin.element_size() == 8 and max(map(largest, pieces)) > 2.0**960:
-        part = _PART
-    whole, count = wide.new_zeros(wide.shape), wide.new_zeros(wide.shape)
-    for piece in pieces:
-        # NaN has changed too, and shows.
-        changed = ((piece.double() - wide).abs() <= epsilon).logical_or_(piece == origin).logical_not_()
-        whole.add_((piece.double() * part).masked_fill_(~changed, 0))
-        count.add_(changed)
-    mean = whole.div_(count.masked_fill(count == 0, 1)).mul_(1 / part)
+    # NaN has changed too, and shows.
+    changed = [
+        ((piece.double() - wide).abs_() <= epsilon).logical_or_(piece == origin).logical_not_() for piece in pieces
+    ]
+    count = wide.new_zeros(wide.shape)
+    for each in changed:
+        count.add_(each)
+    divisor = count.masked_fill(count == 0, 1)
+    mean = _sum(pieces, changed, 1.0).div_(divisor)
+    if not math.isfinite(mean.sum().item()):
+        # Sums of float64 may overflow where their mean does not.
+        mean = mean.where(mean.isfinite(), _sum(pieces, changed, _PART).div_(divisor).div_(_PART))
     return origin.where(count == 0, mean.to(origin.dtype))
+
+
+def _sum(pieces: Sequence[Tensor], changed: Sequence[Tensor], part: float) -> Tensor:
+    result = (pieces[0].double() * part).masked_fill_(~changed[0], 0)
+    for piece, chosen in zip(pieces[1:], changed[1:], strict=True):
+        result.add_((piece.double() * part).masked_fill_(~chosen, 0))
+    return result

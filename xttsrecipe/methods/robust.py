@@ -44,14 +44,19 @@ def _sorted(pieces: Sequence[Tensor]) -> Tensor:
 
 def _mean(rows: Tensor, cut: int) -> Tensor:
     kept = rows[cut : rows.shape[0] - cut]
-    count = kept.shape[0]
-    if count == 1:
+    if kept.shape[0] == 1:
         mean = kept[0].clone()
     else:
-        # float64's own sums may overflow where their mean does not.
-        large = kept.element_size() == 8 and not math.isfinite(kept.sum().item())
-        mean = kept[0].double() * (1 / count if large else 1.0)
-        for row in kept[1:]:
-            mean.add_(row * (1 / count) if large else row)
-        mean = kept[0].where(kept[0] == kept[-1], (mean if large else mean.div_(count)).to(kept.dtype))
+        mean = _sum(kept, 1.0).div_(kept.shape[0])
+        if not math.isfinite(mean.sum().item()):
+            # Sums of float64 may overflow where their mean does not.
+            mean = mean.where(mean.isfinite(), _sum(kept, 1 / kept.shape[0]))
+        mean = kept[0].where(kept[0] == kept[-1], mean.to(kept.dtype))
     return mean.masked_fill_(rows[-1].isnan(), math.nan)
+
+
+def _sum(rows: Tensor, factor: float) -> Tensor:
+    result = rows[0].double() * factor
+    for row in rows[1:]:
+        result.add_(row.double() * factor)
+    return result

@@ -33,7 +33,7 @@ def sce(tensors: Sequence[Tensor], base: Tensor, *, select_topk: float = 1.0) ->
     def variances() -> Iterator[Tensor]:
         return (_variance(vectors.all(where), scale) for where in vectors.pieces())
 
-    cut = 0.0 if kept == vectors.count else kth_largest(variances, [kept])[0] * (1 - _ROUNDING)
+    cut = 0.0 if kept == vectors.count else kth_largest(variances, vectors.count, [kept])[0] * (1 - _ROUNDING)
 
     def select(pieces: Sequence[Tensor]) -> None:
         if cut > 0:

@@ -76,7 +76,7 @@ def _band(vectors: Vectors, index: int, kept: int, above: int) -> _Band:
     def magnitudes() -> Iterable[Tensor]:
         return (vectors.piece(index, where).abs_() for where in vectors.pieces())
 
-    found = iter(kth_largest(magnitudes, ranks) if ranks else ())
+    found = iter(kth_largest(magnitudes, vectors.count, ranks) if ranks else ())
     return 0.0 if all_kept else next(found), next(found) if largest_kept else math.inf
 
 

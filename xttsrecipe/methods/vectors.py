@@ -79,12 +79,18 @@ class Vectors:
         """
         result = self._first.new_empty(self._first.shape).flatten()
         for where in self.pieces():
-            merged = merge(where, self.all(where))
-            if self._base is not None:
-                # −0.0 is what leaves every number as it is when added, −0.0 too.
-                merged = merged.masked_fill_(merged == 0, -0.0).add_(self._scaled(self._base[where]))
-            result[where] = merged if self.scale == 1 else merged.mul_(1 / self.scale)
+            result[where] = self._placed(where, merge(where, self.all(where)))
         return result.view(self._first.shape)
+
+    def _placed(self, where: slice, merged: Tensor) -> Tensor:
+        """What was merged, from the base and in the sources' scale; it is lost."""
+        if self._base is None:
+            return merged.mul_(1 / self.scale)
+        base = self._base[where]
+        stays = merged == 0
+        # −0.0 is what leaves every number as it is when added, −0.0 too.
+        moved = merged.masked_fill_(stays, -0.0).add_(self._scaled(base))
+        return moved if self.scale == 1 else base.where(stays, moved.mul_(1 / self.scale))
 
     def _scaled(self, values: Tensor) -> Tensor:
         return values.double() if self.scale == 1 else values.double() * self.scale

@@ -178,8 +178,7 @@ class Words:
         return now if was == now else f"{was} → {now}"
 
     def _method(self, made: MadeFrom | Decided) -> str:
-        by_token = " by token" if isinstance(made, MadeFrom) and made.by_token else ""
-        return f"{method_text(made.method, made.parameters, self.name)}{by_token}"
+        return method_text(made.method, made.parameters, isinstance(made, MadeFrom) and made.by_token)
 
     def _made(self, made: MadeFrom | Decided | None, with_method: bool, digits: str) -> str:
         if made is None:

@@ -21,19 +21,21 @@ def made_text(
     )
 
 
-def method_text(method: str, parameters: Mapping[str, Any], name: Name = str) -> str:
-    """``ties (density 0.3, lambda 1)``; what the weights say already is left out."""
+def method_text(method: str, parameters: Mapping[str, Any], by_token: bool = False) -> str:
+    """``ties (density 0.3, lambda 1)``, ``linear by token``; what the weights say already is left out."""
     entry = METHODS.get(method)
     said = [
-        f"{name(parameter)} {name(value_text(value))}"
+        f"{parameter} {value_text(value)}"
         for parameter, value in parameters.items()
         if not entry or parameter != entry.shares_by
     ]
-    return f"{name(method)} ({', '.join(said)})" if said else name(method)
+    return method + (f" ({', '.join(said)})" if said else "") + (" by token" if by_token else "")
 
 
 def shares_text(method: str, shares: Sequence[tuple[str, Any]], digits: str = ".6g", name: Name = str) -> str:
-    """``news 0.6, audiobook 0.4``; only names where the method has no use for weights."""
+    """``news 0.6, audiobook 0.4``; only names where the method has no use for weights. ``name`` makes them fit to be
+    shown.
+    """
     if uses_weights(method):
         return ", ".join(f"{name(source)} {format(weight, digits)}" for source, weight in shares)
     return ", ".join(name(source) for source, weight in shares if weight != 0)

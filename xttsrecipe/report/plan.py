@@ -188,7 +188,6 @@ def step_text(step: Step, plan: Plan) -> str:
     names = [plan.recipe.sources[source].name for source in step.sources]
     if step.method in ("from", "carried"):
         return f"from {names[0]}"
-    method = f"{step.method} by token" if step.by_token else step.method
     first = int(step.has_base)
     shares = list(zip(names, step.weights, strict=True))[first:]
-    return made_text(method, step.parameters, shares, names[0] if first else None)
+    return made_text(step.method, step.parameters, shares, names[0] if first else None, step.by_token)
