@@ -148,7 +148,7 @@ DECIDED = st.builds(
     Decided,
     st.none() | NAMES,
     st.sampled_from(["from", "linear", "carried"]),
-    st.dictionaries(NAMES, NAMES, max_size=2),
+    st.dictionaries(st.sampled_from(["density", "seed"]), st.floats(0, 1), max_size=2),
     SHARES,
 )
 FACTS = st.builds(

@@ -53,7 +53,7 @@ def test_json_of_a_plan_says_how_many_inputs_change_their_type() -> None:
 
 def test_json_of_rules_has_the_global_weights_last() -> None:
     rules = json.loads(plan_json(of_a_pair(RULES)))["rules"]
-    linear = {"method": "linear", "parameters": {}, "base": None}
+    linear: dict[str, object] = {"method": "linear", "parameters": {}, "base": None}
     assert [(rule["pattern"], rule["decision"]) for rule in rules] == [
         ("*encoder*", {"from": "news"}),
         ("gpt.gpt.h.*", {**linear, "weights": {"news": -0.25, "audiobook": 1.25}}),

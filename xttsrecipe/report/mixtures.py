@@ -12,13 +12,14 @@ Name = Callable[[str], str]
 
 
 def made_text(
-    method: str, parameters: Mapping[str, Any], shares: Sequence[tuple[str, Any]], base: str | None,
-    digits: str = ".6g", name: Name = str,
-) -> str:  # fmt: skip
-    """``ties (density 0.3, lambda 1): news 1, audiobook 0.5; base original``. ``name`` makes names fit to be shown."""
-    return (
-        f"{method_text(method, parameters, name)}: {shares_text(method, shares, digits, name)}{base_text(base, name)}"
-    )
+    method: str,
+    parameters: Mapping[str, Any],
+    shares: Sequence[tuple[str, Any]],
+    base: str | None,
+    by_token: bool = False,
+) -> str:
+    """``ties (density 0.3, lambda 1): news 1, audiobook 0.5; base original``."""
+    return f"{method_text(method, parameters, by_token)}: {shares_text(method, shares)}{base_text(base)}"
 
 
 def method_text(method: str, parameters: Mapping[str, Any], by_token: bool = False) -> str:
