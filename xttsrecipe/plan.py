@@ -150,7 +150,7 @@ def make_plan(recipe: Recipe, headers: Sequence[Header]) -> Plan:
         layout=layout,
         companions=companions,
         vocabulary=vocabulary,
-        notes=(*_notes(recipe, headers, layout), *metadata.notes),
+        notes=(*_notes(recipe, headers, layout), *_whole_notes(steps), *metadata.notes),
         warnings=(*metadata.warnings, *warnings),
     )
 
@@ -284,6 +284,17 @@ def _notes(recipe: Recipe, headers: Sequence[Header], layout: str) -> Iterator[s
             yield f"{source.name}: {len(header.leftovers)} tied copies from inference are left out"
         if header.training_only and layout == "release":
             yield f"{source.name}: {len(header.training_only)} training-only tensors are left out"
+
+
+def _whole_notes(steps: Sequence[Step]) -> Iterator[str]:
+    """Which methods need more than pieces, and what that comes to."""
+    held: dict[str, list[int]] = {}
+    for step in steps:
+        if not is_elementwise(step):
+            held.setdefault(step.method, []).append(held_bytes(step))
+    for method, sizes in held.items():
+        count = "1 tensor" if len(sizes) == 1 else f"{len(sizes)} tensors"
+        yield f"{method} needs {count} in memory whole, one or a few at a time: up to {max(sizes) / 1e6:.3g} MB for one"
 
 
 def rules_of(plan: Plan) -> Mapping[str | None, list[Step]]:

@@ -213,8 +213,8 @@ class Decisions:
         return [pair[taken.index(index)] if index in taken[:2] else 0.0 for index in range(len(weights))]
 
     def _check_count(self, said: _Said, entry: MethodEntry, names: Sequence[str]) -> None:
-        if not names and entry.weights_sum_to_one:
-            return  # their sum says it better
+        if not names and (entry.weights_sum_to_one or said.base is not None):
+            return  # their sum says it better; or the base is left
         if entry.least <= len(names) and (entry.most is None or len(names) <= entry.most):
             return
         wanted = str(entry.least) if entry.least == entry.most else f"at least {entry.least}"

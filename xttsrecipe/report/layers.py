@@ -12,19 +12,15 @@ from .mixtures import value_text
 
 
 def layers_text(plan: Plan) -> str:
-    """A table for each decision in which something varies; nothing where nothing does."""
+    """A table for what varies, once for all decisions in which it varies alike; nothing where nothing does."""
     layers = layer_count(step.key for step in plan.steps)
     decisions = [(rule.pattern, rule.decision) for rule in plan.recipe.rules]
-    tables = [
-        f"{_title(pattern)}\n{columns(_rows(plan, decision, layers), _RIGHT)}"
-        for pattern, decision in [*decisions, (None, plan.recipe.default)]
-        if isinstance(decision, Merge) and decision.varies
-    ]
-    return "\n\n".join(tables)
-
-
-def _title(pattern: str | None) -> str:
-    return f"layer by layer, {'global weights' if pattern is None else printable(repr(pattern))}"
+    tables: dict[str, list[str]] = {}
+    for pattern, decision in [*decisions, (None, plan.recipe.default)]:
+        if isinstance(decision, Merge) and decision.varies:
+            label = "global weights" if pattern is None else printable(f'"{pattern}"')
+            tables.setdefault(columns(_rows(plan, decision, layers), _RIGHT), []).append(label)
+    return "\n\n".join(f"layer by layer, {', '.join(labels)}\n{table}" for table, labels in tables.items())
 
 
 # All columns but the first, whatever their number.
