@@ -429,9 +429,11 @@ def test_every_method_is_allowed_with_all_its_parameters(name: str) -> None:
         ("{name: trimmed_mean, beta: 0.5}", "method.beta: 0.5 lies outside of what is possible"),
         ("{name: karcher, max_iter: 1.5}", "method.max_iter: expected a whole number, found 1.5"),
         ("{name: ties, normalize: 1}", "method.normalize: expected true or false, found 1"),
-        ("{name: ties, lambda: {news: 1}}", "method.lambda: 'layers' is missing"),
+        ("{name: ties, lambda: {news: 1}}", "method.lambda: expected a number, found a mapping of news"),
+        ("{name: ties, lambda: {layer: [1]}}", "method.lambda: 'layers' is missing"),
+        ("{name: ties, lambda: [1, 0]}", "method.lambda: expected a number, found a list"),
         ("{name: ties, lambda: {layers: []}}", "method.lambda.layers: must not be empty"),
-        ("{name: ties, density: {layers: [a]}}", "method.density.layers.\"0\": expected a number, found 'a'"),
+        ("{name: ties, density: {layers: [a]}}", "method.density.layers.0: expected a number, found 'a'"),
     ],
 )
 def test_what_is_wrong_with_a_parameter_is_said_where_it_stands(method: str, what: str) -> None:

@@ -275,5 +275,5 @@ def join_path(path: Sequence[str | int]) -> str:
     """A path as people write it: ``output.dtype``, ``overrides."*encoder*".from``."""
     parts = []
     for part in path:
-        parts.append(part if isinstance(part, str) and re.fullmatch(r"[\w-]+", part) else f'"{part}"')
+        parts.append(str(part) if isinstance(part, int) or re.fullmatch(r"[\w-]+", part) else f'"{part}"')
     return ".".join(parts)

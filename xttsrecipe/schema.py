@@ -17,11 +17,12 @@ from jsonschema import Draft7Validator
 
 from .codes import Code
 from .document import Document, Path_, join_path
-from .errors import Location, Problem, did_you_mean, listed
+from .errors import Location, Problem, did_you_mean, listed, nearest
 
 # Titles in the schema.
 _METHOD_NAME = "Method name"
 _PARAMETERS = "Parameters of "
+_GRADIENT = "Gradient"
 # Of so few the reader is told as "a or b".
 _MOST_CHOICES = 4
 
@@ -74,10 +75,17 @@ def _problems(error: Any, document: Document) -> Iterator[Problem]:
 
 def _meant_branch(error: Any) -> list[Any] | None:
     """The errors of the oneOf branch whose type the value has: the one that was meant. None if no branch has it."""
-    for index, branch in enumerate(error.validator_value):
-        if Draft7Validator({"type": _resolved(branch)["type"]}).is_valid(error.instance):
+    for index, branch in enumerate(map(_resolved, error.validator_value)):
+        if branch.get("title") == _GRADIENT and not _is_like(error.instance, branch["properties"]):
+            continue
+        if Draft7Validator({"type": branch["type"]}).is_valid(error.instance):
             return [inner for inner in error.context or () if inner.relative_schema_path[0] == index]
     return None
+
+
+def _is_like(instance: object, properties: Mapping[str, Any]) -> bool:
+    """Whether a mapping has a name that is one of these, or nearly."""
+    return isinstance(instance, Mapping) and any(nearest(str(name), properties) for name in instance)
 
 
 def _unknown(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
@@ -116,9 +124,14 @@ def _missing(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
 
 
 def _no_branch(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
-    first = _resolved(error.validator_value[0])["type"]
-    if first == "number":  # one that varies over layers is not what was meant
-        yield _of_another_type(first, error.instance, path, document)
+    first, other = map(_resolved, error.validator_value)
+    if first["type"] == "number":
+        problem = _of_another_type("number", error.instance, path, document)
+        if isinstance(error.instance, (list, Mapping)):
+            per_source = "" if other["title"] == _GRADIENT else "one for each checkpoint, {NAME: number, …}, or "
+            varying = f"a number, or {per_source}one that varies over layers, {{layers: [first, …, last]}}"
+            problem = replace(problem, expected=varying)
+        yield problem
         return
     expected = " or ".join(_TYPES[_resolved(branch)["type"]] for branch in error.validator_value)
     yield Problem(
@@ -182,10 +195,11 @@ def _bare(method: str, path: Path_, document: Document) -> Problem:
 
 
 def _out_of_range(error: Any, path: Path_, document: Document) -> Iterator[Problem]:
-    signs = {"minimum": "≥", "maximum": "≤", "exclusiveMaximum": "<"}
-    bounds = [f"{sign} {error.schema[name]:g}" for name, sign in signs.items() if name in error.schema]
+    low, high, below = (error.schema.get(name) for name in ("minimum", "maximum", "exclusiveMaximum"))
+    lower = "" if low is None else f"{low:g} ≤ "
+    upper = f" ≤ {high:g}" if high is not None else "" if below is None else f" < {below:g}"
     what = f"{_shown(error.instance)} lies outside of what is possible"
-    yield Problem(Code.OUT_OF_RANGE, what, document.where(path), expected=f"a number {' and '.join(bounds)}")
+    yield Problem(Code.OUT_OF_RANGE, what, document.where(path), expected=f"{lower}{path[-1]}{upper}")
 
 
 # What a pattern of the schema describes, by its title.

@@ -11,10 +11,11 @@ from ..codes import Code
 from ..depth import Gradient
 from ..document import Path_
 from ..errors import listed
-from ..methods import METHODS, MethodEntry, Parameter
+from ..methods import METHODS, MethodEntry
 from ..patterns import PatternError, compile_patterns
 from ..xtts import COMPONENTS
-from .parts import Merge, Method, ParameterValue, Rule, Take, Weight
+from .parameters import number_of, numbers_in, read_parameters
+from .parts import Merge, Method, Rule, Take, Weight
 from .reading import Reading
 
 # How far from 1 weights may sum: room for how decimals are stored, none for 0.33 + 0.33 + 0.33.
@@ -102,11 +103,11 @@ class Decisions:
         usable = True
         for name, weight in given.items():
             self._reading.source(name, (*path, name), at_key=True)
-            for number in _numbers(weight):
+            for where, number in numbers_in(weight, (*path, name)):
                 if not abs(number) <= 1e6:  # nor NaN
                     expected = "a finite number, seldom beyond -1 and 2"
                     what = f"{number} is not usable as a weight"
-                    self._reading.problem(Code.UNUSABLE_WEIGHT, (*path, name), what, expected=expected)
+                    self._reading.problem(Code.UNUSABLE_WEIGHT, where, what, expected=expected)
                     usable = False
         return usable
 
@@ -122,12 +123,13 @@ class Decisions:
         names = [name for name, weight in zip(self._names, weights, strict=True) if weight != 0]
         if said.is_sound and len(self._reading.problems) == faults:
             self._check_count(said, entry, names)
-        parameters = self._parameters(given, entry, said.method_path, names, said.base)
+        origin = None if said.base is None else self._names[said.base]
+        parameters = read_parameters(self._reading, given, entry, said.method_path, names, origin)
         normalize = self._normalize
         if entry.weights_sum_to_one:
             normalize |= bool(parameters.pop("normalize", False))
         if entry.shares_by is not None and (share := parameters.pop(entry.shares_by, None)) is not None:
-            weights = self._shared(said, weights, share)
+            weights = self._shared(said, weights, share, entry.shares_by)
         if (
             normalize
             and entry.weighted
@@ -139,7 +141,8 @@ class Decisions:
         merge = Merge(tuple(weights), Method(entry.name, parameters), base, normalize, where)
         if said.is_sound and len(self._reading.problems) == faults and not merge.varies:
             self._check_sum(said, merge)
-        if len(self._reading.problems) == faults and not merge.varies and (why := refusal(merge, None)):
+        is_sound = said.is_sound and len(self._reading.problems) == faults
+        if is_sound and not merge.varies and (why := refusal(merge, None)):
             self._place(Code.UNUSABLE_PARAMETER, said, f"{entry.name}: {why}")
         return merge
 
@@ -164,7 +167,7 @@ class Decisions:
         if given is None:
             return [each if name in merged else 0.0 for name in self._names]
         self._check_names(said, given, merged, base)
-        found = {name: _weight(given[name]) for name in merged if name in given}
+        found = {name: number_of(given[name]) for name in merged if name in given}
         if not entry.weighted and entry.shares_by is None:
             found = self._equal(said, entry, found)
         return [found.get(name, 0.0) for name in self._names]
@@ -175,6 +178,8 @@ class Decisions:
             path = (*said.weights_path, self._names[base])
             self._reading.problem(Code.BASE_WITH_WEIGHT, path, what, at_key=True, hint="remove it here")
         absent = [name for name in merged if name not in given]
+        if said.path and "weights" not in said.own:  # of those taken over it was said where they stand
+            absent = [name for name in absent if self._names.index(name) == self._global.base]
         if absent:
             hint = f"name every source; {absent[0]}: 0 leaves it out"
             self._reading.problem(
@@ -202,14 +207,20 @@ class Decisions:
             for rule in rules
         )
 
-    def _shared(self, said: _Said, weights: Sequence[Weight], share: Any) -> list[Weight]:
-        """The weights of two sources of which the second has this share; they cannot be given besides."""
-        if "weights" in said.own and "method" in said.own:
-            what = "says how far it is from the first to the second, which weights would say too"
-            self._reading.problem(Code.UNUSED_WEIGHTS, said.weights_path, what, at_key=True, hint="keep one of the two")
+    def _shared(self, said: _Said, weights: Sequence[Weight], share: Any, name: str) -> list[Weight]:
+        """The weights of two sources of which the second has this ``share``. Weights that are given beside it may only
+        leave sources out; those that a rule gives count more than the share that it takes over.
+        """
+        taken = [index for index, weight in enumerate(weights) if weight != 0]
+        if "weights" in said.own and "method" not in said.own:
+            return list(weights)
+        leave_out = 0 in weights and len({str(weights[index]) for index in taken}) == 1
+        if "weights" in said.own and not leave_out:
+            what = f"{name} says already how much the second counts, and weights say it too"
+            hint = f"keep one of the two; beside {name}, weights of 0 and 1 say which two are merged"
+            self._reading.problem(Code.UNUSED_WEIGHTS, said.weights_path, what, at_key=True, hint=hint)
         first: Weight = share.complement() if isinstance(share, Gradient) else 1 - share
         pair: list[Weight] = [first, share]
-        taken = [index for index, weight in enumerate(weights) if weight != 0]
         return [pair[taken.index(index)] if index in taken[:2] else 0.0 for index in range(len(weights))]
 
     def _check_count(self, said: _Said, entry: MethodEntry, names: Sequence[str]) -> None:
@@ -221,10 +232,10 @@ class Decisions:
         if entry.least != entry.most and entry.most is not None:
             wanted = f"at most {entry.most}"
         beside = " beside the base" if said.base is not None else ""
-        what = (
-            f"{entry.name} merges {wanted} of the checkpoints{beside}, and there are {len(names)}: {', '.join(names)}"
-        )
-        self._place(Code.METHOD_AND_SOURCES, said, what, "weights of 0 leave some out")
+        there = f"there {'is' if len(names) == 1 else 'are'} {len(names) or 'none'}{': ' if names else ''}"
+        what = f"{entry.name} merges {wanted} of the checkpoints{beside}, and {there}{', '.join(names)}"
+        hint = "weights of 0 leave some out" if len(names) > entry.least else "a weight of 0 leaves one out"
+        self._place(Code.METHOD_AND_SOURCES, said, what, hint)
 
     def _divided(self, said: _Said, weights: Sequence[Any]) -> list[Weight]:
         total = math.fsum(weights)
@@ -237,62 +248,6 @@ class Decisions:
         if why := sum_problem(merge, merge.weights):
             code, what, hint = why
             self._reading.problem(code, self._path(said), what, at_key=True, hint=hint)
-
-    # --- parameters -------------------------------------------------------------------------------------------------
-
-    def _parameters(
-        self, given: Mapping[str, Any], entry: MethodEntry, path: Path_, names: Sequence[str], base: int | None
-    ) -> dict[str, ParameterValue]:
-        """All of the method's, in its order, by their own names."""
-        found: dict[str, ParameterValue] = {}
-        for parameter in entry.settings:
-            called = [name for name in (parameter.name, *parameter.aliases) if name in given]
-            if len(called) > 1:
-                what = f"{listed(called)} are two names of one parameter"
-                self._reading.problem(Code.UNUSABLE_PARAMETER, (*path, called[1]), what, at_key=True)
-            if called:
-                where: Path_ = (*path, called[0])
-                value = self._value(given[called[0]], parameter.kind == "integer", where, names, base)
-                if value is not None:
-                    found[parameter.name] = value
-                    self._check_range(parameter, value, where)
-            elif parameter.default is not None:
-                found[parameter.name] = parameter.default
-            elif parameter.required:
-                expected = (
-                    f"{{name: {entry.name}, {', '.join(f'{its.name}: …' for its in entry.settings if its.required)}}}"
-                )
-                what = f"{entry.name} needs {parameter.name}: {parameter.meaning}"
-                self._reading.problem(Code.MISSING_FIELD, path, what, at_key=True, expected=expected)
-        return found
-
-    def _value(
-        self, given: Any, whole: bool, path: Path_, names: Sequence[str], base: int | None
-    ) -> ParameterValue | None:
-        if not isinstance(given, Mapping):
-            number: bool | int | float = given
-            return number if whole or isinstance(number, bool) else float(number)
-        if isinstance(given.get("layers"), list):
-            varying: Gradient = _weight(given)
-            return varying
-        faults = len(self._reading.problems)
-        for name in given:
-            self._reading.source(name, (*path, name), at_key=True)
-        absent = [name for name in names if name not in given]
-        if absent and len(self._reading.problems) == faults:
-            what = f"no value for {listed(absent)}"
-            self._reading.problem(Code.MISSING_FIELD, path, what, at_key=True, hint="name every source that is merged")
-        if base is not None and self._names[base] in given:
-            what = f"{self._names[base]} is the base: the others are measured from it"
-            self._reading.problem(Code.BASE_WITH_WEIGHT, (*path, self._names[base]), what, at_key=True)
-        return None if len(self._reading.problems) > faults else tuple(_weight(given[name]) for name in names)
-
-    def _check_range(self, parameter: Parameter, value: ParameterValue, path: Path_) -> None:
-        for part in value if isinstance(value, tuple) else (value,):
-            for number in _numbers(part):
-                if why := parameter.refusal(number):
-                    self._reading.problem(Code.UNUSABLE_PARAMETER, path, why)
-                    return
 
 
 def sum_problem(merge: Merge, weights: Sequence[Any]) -> tuple[Code, str, str | None] | None:
@@ -309,26 +264,17 @@ def sum_problem(merge: Merge, weights: Sequence[Any]) -> tuple[Code, str, str | 
 
 def refusal(merge: Merge, depth: Any) -> str | None:
     """Why a method cannot work with the weights and parameters that it has at a depth; None where it can."""
-    weights = merge.weights_at(depth)
-    return merge.method.entry.refusal([weights[index] for index in merge.read_at(depth)], merge.parameters_at(depth))
+    weights, read = merge.weights_at(depth), merge.read_at(depth)
+    if not read and merge.base is not None:
+        return None  # the base is left
+    entry, parameters = merge.method.entry, merge.parameters_at(depth)
+    share: Any = parameters[entry.shares_by] if entry.shares_by else 0
+    if not 0 <= share <= 1:
+        if math.isnan(share):
+            return "the weights must not sum to 0: what counts is the second's share of their sum"
+        return f"the second's share of the weights is {share:g}, and has to be between 0 and 1"
+    return entry.refusal([weights[index] for index in read], parameters)
 
 
 def _entry(method: Any) -> MethodEntry:
     return METHODS[method["name"] if isinstance(method, Mapping) else method]
-
-
-def _weight(given: Any) -> Any:
-    """A number as it stands, or a gradient."""
-    if not isinstance(given, Mapping):
-        return float(given)
-    rest = given.get("rest")
-    return Gradient(tuple(map(float, given["layers"])), None if rest is None else float(rest))
-
-
-def _numbers(value: Any) -> list[Any]:
-    """The numbers that a value is made of."""
-    if isinstance(value, Mapping):
-        return [*value["layers"], *([value["rest"]] if "rest" in value else [])]
-    if isinstance(value, Gradient):
-        return [*value.anchors, *([] if value.rest is None else [value.rest])]
-    return [value]

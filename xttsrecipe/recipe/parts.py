@@ -107,8 +107,10 @@ class Merge:
             found[name] = number
         share = self.method.entry.shares_by
         if share is not None:
-            first, second = (self.weights_at(depth)[index] for index in self.merged)
-            found[share] = second / (first + second) if first + second else math.nan
+            weights = [self.weights_at(depth)[index] for index in self.merged]
+            total = math.fsum(weights)
+            second = weights[1] if len(weights) > 1 else 0.0  # of one that is left, all is the first's
+            found[share] = second / total if total else math.nan
         return found
 
     @staticmethod
