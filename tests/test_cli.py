@@ -37,7 +37,7 @@ from xttsrecipe.report.plan import plan_keys_text, plan_text
 from xttsrecipe.report.plan_json import plan_json
 from xttsrecipe.specs import FileStamp
 
-VERBS = ("run", "plan", "validate", "diff", "inspect", "components", "init", "schema")
+VERBS = ("run", "plan", "validate", "diff", "inspect", "components", "methods", "init", "schema")
 LATIN_1 = os.fsdecode(b"caf\xe9.pth")
 ODD_NAMES = {
     "space": "news voice.pth",
@@ -152,6 +152,8 @@ def test_the_installed_command_is_the_same() -> None:
         ["inspect", "news.pth", "--keys", "@atention"],
         ["inspect", "news.pth", "--keys", "{0..99999}"],
         ["components", "news.pth", "audiobook.pth"],
+        ["methods", "slrep"],
+        ["methods", "ties", "slerp"],
         ["validate"],
         ["init"],
         ["schema", "x"],

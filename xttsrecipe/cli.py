@@ -20,6 +20,7 @@ from .patterns import PatternError
 from .report import inspection
 from .report import plan as plan_report
 from .report.components import components_json, components_text
+from .report.methods import method_text, methods_json, methods_text, unknown_method
 from .report.plan_json import plan_json
 from .report.problems import problem_text, relative
 from .report.streams import say, say_note, show
@@ -170,6 +171,22 @@ def components(
         what, hint = "is not XTTS: it has no named components", "xttsrecipe inspect shows what it has"
         raise XttsRecipeError(Problem(Code.NO_COMPONENTS, what, Location(str(checkpoint)), hint=hint))
     show(components_json(header) if json else components_text(header))
+
+
+@_verb
+def methods(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Explain this one, with a recipe.", show_default=False)
+    ] = None,
+    json: Json = False,
+) -> None:
+    """List the merge methods, with formula, parameters and paper; or explain one."""
+    if name is not None and (why := unknown_method(name)):
+        raise typer.BadParameter(why, param_hint="NAME")
+    if json:
+        show(methods_json(name))
+    else:
+        show(methods_text() if name is None else method_text(name))
 
 
 @_verb

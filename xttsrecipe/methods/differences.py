@@ -7,6 +7,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 DIFFERENCES: Mapping[str, tuple[str, ...]] = {
+    "linear": (
+        "mergekit divides the weights by their sum unless told not to; here weights that do not sum to 1 are an error",
+    ),
     "slerp": (
         "mergekit works in float32, fails on tensors without axes, and gives sin((1−t)π/2)·a against a zero tensor",
         "sd-mecha interpolates norms too, which is karcher of two",
@@ -27,6 +30,7 @@ DIFFERENCES: Mapping[str, tuple[str, ...]] = {
         "sd-mecha averages the cosines of consecutive pairs only",
     ),
     "ties": (
+        "mergekit's density and sd-mecha's k are 1 unless set, and nothing is trimmed; here it is the paper's 0.2",
         "mergekit asserts where ⌊density·n⌋ = 0, peft keeps nothing; here one element is kept",
         "mergekit and peft take + where masses cancel out; the paper's sgn gives 0",
         "peft elects the sign before weighting, and divides by the count",
