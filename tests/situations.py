@@ -120,6 +120,11 @@ def _(_: Patch) -> None:
     Path("recipe.yaml").write_text(f"checkpoints:\n{lines}output: {{path: merged.pth}}\n", encoding="utf-8")
 
 
+@_of(Code.GRADIENT_WITHOUT_LAYERS)
+def _(_: Patch) -> None:
+    _plain()
+
+
 # --- checkpoints ------------------------------------------------------------------------------------------------
 
 
@@ -303,6 +308,13 @@ def _(_: Patch) -> None:
     data = json.loads(Path("audiobook.json").read_text("utf-8"))
     data["model"] |= {"continuing_subword_prefix": "##", "merges": ["a ##b"]}
     Path("audiobook.json").write_text(json.dumps(data), encoding="utf-8")
+
+
+@_of(Code.METHOD_BY_TOKEN)
+def _(_: Patch) -> None:
+    _fine_tunes(NEWS, NEWS, AUDIOBOOK)
+    Path("calm.json").rename("original.json")
+    Path("calm.pth").rename("original.pth")
 
 
 @_of(Code.NOT_FOR_SAFETENSORS)

@@ -64,8 +64,8 @@ class Code(Enum):
     MALFORMED_DIGEST = ("XR208", "A sha256 is not 64 hexadecimal digits.")
     EMPTY_VALUE = ("XR209", "Something is empty that must not be.")
     TOO_MANY_ENTRIES = ("XR210", "There are more entries than are allowed.")
-    OUT_OF_RANGE = ("XR212", "A number lies outside of what the field takes.")
     IMPOSSIBLE_SETTING = ("XR211", "A setting goes into something that is not a mapping.")
+    OUT_OF_RANGE = ("XR212", "A number lies outside of what the field takes.")
 
     MISSING_FILE = ("XR301", "A checkpoint or vocabulary is not where the recipe says.")
     UNREADABLE_FILE = ("XR302", "A file that is needed cannot be read.")
@@ -103,8 +103,8 @@ class Code(Enum):
     ONLY_FOR_XTTS = ("XR413", "The recipe asks for what there is of XTTS only, and the sources are not XTTS.")
     DIRECTORY_WITHOUT_VOCABULARY = ("XR414", "The output directory needs a vocab.json, and none is known that fits.")
     DIRECTORY_WITHOUT_CONFIG = ("XR415", "The output directory needs a config.json, and no source has a config.")
-    METHOD_BY_TOKEN = ("XR417", "Text rows are to be merged token by token by a method that cannot do that.")
     CONFIG_OF_ANOTHER_NETWORK = ("XR416", "The config.json for the output directory describes another network.")
+    METHOD_BY_TOKEN = ("XR417", "Text rows are to be merged token by token by a method that cannot do that.")
 
     OUTPUT_IS_INPUT = ("XR501", "The output would overwrite what the run reads.")
     NOT_MADE_BY_XTTSRECIPE = ("XR502", "The output is there already, and xttsrecipe did not make it.")

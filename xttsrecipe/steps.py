@@ -225,10 +225,11 @@ class StepBuilder:
             first = next(iter(keys))
             count = "1 tensor is" if len(keys) == 1 else f"{len(keys)} tensors are"
             decided = f" (decided by rule {rule.pattern!r})" if rule else ""
+            method = self._recipe.default.where if code is Code.METHOD_BY_TOKEN else None
             yield Problem(
                 code,
                 f"{count} {what}{decided}",
-                rule.where if rule else self._recipe.sources[0].where,
+                rule.where if rule else method or self._recipe.sources[0].where,
                 hint=self._settle(code, first, rule),
                 details=tuple(f"{key}: {facts}" if facts else key for key, facts in keys.items()),
             )

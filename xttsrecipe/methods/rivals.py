@@ -1,5 +1,5 @@
 """What mergekit 0.1.4 and sd-mecha 1.1.5 have for each method, by the names and defaults in their source; and what they
-have that is none of ours. How the results differ is in ``differences``.
+have that is none of ours. Left out is what changes no result (int8_mask) or bounds iterations (ftol, maxiter). How the results differ is in ``differences``.
 """
 
 from __future__ import annotations
@@ -52,7 +52,8 @@ SD_MECHA: Mapping[str, Namesake] = {
     "add_difference": Namesake("add_difference", "alpha 1, clamp_to_ab false"),
     "ties": Namesake("add_difference_ties", "alpha 1, k 1", "add_difference_ties_extended: k 0.2, vote_sgn false"),
     "dare_linear": Namesake(
-        "dropout", "probability 0.9, alpha 0.5, overlap 1, overlap_emphasis 0, seed", "divides by how many kept an element"
+        "dropout", "probability 0.9, alpha 0.5, overlap 1, overlap_emphasis 0, seed",
+        "divides by how many kept an element",
     ),
     "dare_ties": Namesake("add_ties_with_dare", "probability 0.9, rescale true, alpha 1, k 1, vote_sgn false, seed"),
     "della": Namesake("add_ties_with_dare", "as for dare_ties, with della_eps", "ranks whole tensors, not rows"),
