@@ -12,6 +12,7 @@ from . import api, checkpoints
 from .codes import Code
 from .digests.cache import recalled
 from .errors import Location, Problem, RecipeError, XttsRecipeError, listed
+from .gradients import gradient_problems
 from .lock import Lock
 from .locking import contradictions, drift, lock_of
 from .outcome import Validation
@@ -95,7 +96,7 @@ def _checked(path: Path, recipe: Recipe, readers: _Readers) -> Validation:
     keys = dict.fromkeys(known_tensors())
     for header in headers:
         keys.update(dict.fromkeys(header.tensors))
-    problems = rule_problems(recipe, keys)
+    problems = [*rule_problems(recipe, keys), *gradient_problems(recipe, keys)]
     if problems:
         raise RecipeError(problems)
     absent = [source.name for source in recipe.sources if source not in present]

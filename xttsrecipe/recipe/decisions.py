@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..codes import Code
 from ..depth import Gradient
-from ..document import Path_
+from ..document import Path_, join_path
 from ..errors import listed
 from ..methods import METHODS, MethodEntry
 from ..patterns import PatternError, compile_patterns
 from ..xtts import COMPONENTS
 from .parameters import number_of, numbers_in, read_parameters
-from .parts import Merge, Method, Rule, Take, Weight
+from .parts import Merge, Method, ParameterValue, Rule, Take, Weight
 from .reading import Reading
 
 # How far from 1 weights may sum: room for how decimals are stored, none for 0.33 + 0.33 + 0.33.
@@ -27,7 +27,8 @@ _ZERO_SUM = "weights that sum to 0 cannot be normalized"
 class _Said:
     """What a scope says, the recipe as a whole or a rule, and where: method, weights and base as they stand there.
 
-    ``own``: which of these it says itself. ``is_sound``: whether the weights have no fault of their own.
+    ``own``: which of these it says itself. ``is_sound``: whether weights and base have no fault of their own;
+    ``is_lost``: whether the base has a name that is no source's.
     """
 
     method: Any
@@ -38,6 +39,7 @@ class _Said:
     own: frozenset[str]
     path: Path_
     is_sound: bool = True
+    is_lost: bool = False
 
 
 class Decisions:
@@ -88,15 +90,21 @@ class Decisions:
         weights: Path_ = (*path, "weights")
         faults = len(self._reading.problems)
         usable = "weights" not in own or self._are_usable(entry["weights"], weights)
+        base, is_lost = outer.base, outer.is_lost
+        if "base" in own:
+            index = self._reading.source(entry["base"], (*path, "base"))
+            is_lost = entry["base"] not in self._names
+            base = None if is_lost else index
         return _Said(
             entry.get("method", outer.method),
             (*path, "method") if "method" in own else outer.method_path,
             entry.get("weights", outer.weights) if usable else None,
             weights if "weights" in own else outer.weights_path,
-            self._reading.source(entry["base"], (*path, "base")) if "base" in own else outer.base,
+            base,
             own,
             path,
-            is_sound=(outer.is_sound or "weights" in own) and len(self._reading.problems) == faults,
+            is_sound=(outer.is_sound or "weights" in own) and not is_lost and len(self._reading.problems) == faults,
+            is_lost=is_lost,
         )
 
     def _are_usable(self, given: Mapping[str, Any], path: Path_) -> bool:
@@ -116,15 +124,18 @@ class Decisions:
         given = said.method if isinstance(said.method, Mapping) else {"name": said.method}
         entry = METHODS[given["name"]]
         base = said.base if entry.base != "none" else None
-        if entry.base == "required" and base is None and (not said.path or said.own & {"method", "base"}):
+        if entry.base == "none" and said.path and "base" in said.own and not said.is_lost:
+            what = f"{entry.name} measures from no base, so {self._names[said.base or 0]} would be left out"
+            hint = "remove it, or choose a method with a base: xttsrecipe methods lists them"
+            self._reading.problem(Code.UNUSED_BASE, (*said.path, "base"), what, hint=hint)
+        if entry.base == "required" and base is None and not said.is_lost and (not said.path or "method" in said.own):
             hint = "name the checkpoint that all are fine-tunes of: base: NAME"
             self._place(Code.METHOD_WITHOUT_BASE, said, f"{entry.name} measures from a base, and there is none", hint)
         weights = self._weights(said, entry, said.base)
         names = [name for name, weight in zip(self._names, weights, strict=True) if weight != 0]
         if said.is_sound and len(self._reading.problems) == faults:
             self._check_count(said, entry, names)
-        origin = None if said.base is None else self._names[said.base]
-        parameters = read_parameters(self._reading, given, entry, said.method_path, names, origin)
+        parameters = self._parameters(said, given, entry, names)
         normalize = self._normalize
         if entry.weights_sum_to_one:
             normalize |= bool(parameters.pop("normalize", False))
@@ -145,6 +156,20 @@ class Decisions:
         if is_sound and not merge.varies and (why := refusal(merge, None)):
             self._place(Code.UNUSABLE_PARAMETER, said, f"{entry.name}: {why}")
         return merge
+
+    def _parameters(
+        self, said: _Said, given: Mapping[str, Any], entry: MethodEntry, names: Sequence[str]
+    ) -> dict[str, ParameterValue]:
+        problems, faults = self._reading.problems, len(self._reading.problems)
+        base = None if said.base is None else self._names[said.base]
+        found = read_parameters(self._reading, given, entry, said.method_path, names, base)
+        if said.path and "method" not in said.own:
+            # What was right where the method stands is wrong with the sources or the base of this rule.
+            where = self._reading.document.where_key(self._path(said))
+            told, new = problems[:faults], problems[faults:]
+            path = f"{join_path(self._path(said))}: here "
+            problems[faults:] = [replace(its, what=path + its.what, where=where) for its in new if its not in told]
+        return found
 
     def _place(self, code: Code, said: _Said, what: str, hint: str | None = None) -> None:
         """Keep a problem with the method that a scope has, where that stands; or else with the scope."""
@@ -180,7 +205,7 @@ class Decisions:
         absent = [name for name in merged if name not in given]
         if said.path and "weights" not in said.own:  # of those taken over it was said where they stand
             absent = [name for name in absent if self._names.index(name) == self._global.base]
-        if absent:
+        if absent and not said.is_lost:
             hint = f"name every source; {absent[0]}: 0 leaves it out"
             self._reading.problem(
                 Code.MISSING_WEIGHT, self._path(said), f"no weight for {listed(absent)}", at_key=True, hint=hint
@@ -189,11 +214,9 @@ class Decisions:
     def _equal(self, said: _Said, entry: MethodEntry, found: Mapping[str, Weight]) -> dict[str, Weight]:
         """Of a method without weights: those that are not left out count alike."""
         taken = [name for name, weight in found.items() if weight != 0]
-        if (
-            "weights" in said.own
-            and len({str(found[name]) for name in taken}) > 1
-            and (said.path or "method" in said.own)
-        ):
+        differ = len({str(found[name]) for name in taken}) > 1
+        differ |= any(isinstance(found[name], Gradient) for name in taken)
+        if "weights" in said.own and differ and (said.path or "method" in said.own):
             what = f"{entry.name} has no use for weights: all count alike, and 0 leaves one out"
             if said.path or not self._is_taken_over():
                 self._reading.problem(Code.UNUSED_WEIGHTS, said.weights_path, what, at_key=True, hint="remove them")
