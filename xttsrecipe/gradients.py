@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from .codes import Code
-from .depth import depths, layer_count
+from .depth import Depth, depths, layer_count
 from .errors import Problem
 from .recipe import Merge, Recipe, refusal, sum_problem
 
@@ -24,13 +24,20 @@ def gradient_problems(recipe: Recipe, keys: Collection[str]) -> Iterator[Problem
 
 
 def _problems(merge: Merge, layers: int) -> Iterator[Problem]:
-    found: dict[tuple[Code, str | None], list[str]] = {}
+    found: dict[tuple[Code, str | None], dict[Depth, str]] = {}
     for depth in depths(layers):
         if why := sum_problem(merge, [merge.number(weight, depth) for weight in merge.weights]):
-            found.setdefault((why[0], why[2]), []).append(f"{depth}: {why[1]}")
+            found.setdefault((why[0], why[2]), {})[depth] = why[1]
         elif refused := refusal(merge, depth):
-            found.setdefault((Code.UNUSABLE_PARAMETER, None), []).append(f"{depth}: {refused}")
-    for (code, hint), details in found.items():
-        places = "1 layer" if len(details) == 1 else f"{len(details)} layers"
-        what = f"what varies over the layers does not work in {places} of {layers}"
-        yield Problem(code, what, merge.where, hint=hint, details=tuple(details))
+            found.setdefault((Code.UNUSABLE_PARAMETER, None), {})[depth] = refused
+    for (code, hint), places in found.items():
+        what = f"what varies over the layers does not work {_where(places, layers)}"
+        details = tuple(f"{depth}: {why}" for depth, why in places.items())
+        yield Problem(code, what, merge.where, hint=hint, details=details)
+
+
+def _where(places: Collection[Depth], layers: int) -> str:
+    count = sum(depth.within for depth in places)
+    if not count:
+        return "outside of them"
+    return f"in {'1 layer' if count == 1 else f'{count} layers'} of {layers}"

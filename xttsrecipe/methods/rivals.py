@@ -1,5 +1,6 @@
 """What mergekit 0.1.4 and sd-mecha 1.1.5 have for each method, by the names and defaults in their source; and what they
-have that is none of ours. Left out is what changes no result (int8_mask) or bounds iterations (ftol, maxiter). How the results differ is in ``differences``.
+have that is none of ours. Left out is what changes no result (int8_mask), or bounds iterations (ftol, maxiter). How the
+results differ is in ``differences``.
 """
 
 from __future__ import annotations
