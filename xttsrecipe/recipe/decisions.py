@@ -136,17 +136,14 @@ class Decisions:
         if said.is_sound and len(self._reading.problems) == faults:
             self._check_count(said, entry, names)
         parameters = self._parameters(said, given, entry, names)
-        normalize = self._normalize
+        normalize = self._normalize or entry.shares_by is not None
         if entry.weights_sum_to_one:
             normalize |= bool(parameters.pop("normalize", False))
         if entry.shares_by is not None and (share := parameters.pop(entry.shares_by, None)) is not None:
             weights = self._shared(said, weights, share, entry.shares_by)
-        if (
-            normalize
-            and entry.weighted
-            and said.is_sound
-            and not any(isinstance(weight, Gradient) for weight in weights)
-        ):
+        varies = any(isinstance(weight, Gradient) for weight in weights)
+        uses_them = entry.weighted or entry.shares_by is not None
+        if normalize and uses_them and said.is_sound and len(self._reading.problems) == faults and not varies:
             weights, normalize = self._divided(said, weights), False
         where = self._reading.document.where_key(self._path(said))
         merge = Merge(tuple(weights), Method(entry.name, parameters), base, normalize, where)
