@@ -87,6 +87,8 @@ class Code(Enum):
     DIGEST_DIFFERS = ("XR318", "A checkpoint is not the file whose sha256 the recipe names.")
     NO_MATCHING_KEY = ("XR319", "The checkpoint has no tensor that the pattern matches.")
     NO_COMPONENTS = ("XR320", "The checkpoint is not XTTS, and only XTTS has named components.")
+    TOO_FEW_CHECKPOINTS = ("XR321", "The folder of a training run has fewer checkpoints than are asked for.")
+    NO_EVAL_LOSS = ("XR322", "No checkpoint of a training run says what its eval_loss is.")
 
     DIFFERENT_MODELS = ("XR401", "The sources are different models: XTTS v1 and v2, or XTTS and something else.")
     DIFFERENT_ARCHITECTURES = ("XR402", "The configs of the sources describe different networks.")
