@@ -24,6 +24,9 @@ from .specs import Header
 # that may be among these.
 _NAME = re.compile(r"checkpoint_([0-9]{1,18})\.pth")
 
+# A file that is called like a checkpoint of the run, and why it cannot be chosen.
+_LeftOut = tuple[Path, str]
+
 
 @dataclass(frozen=True, slots=True)
 class RunCheckpoint:
@@ -58,7 +61,7 @@ def last_checkpoints(folder: Path, count: int) -> Selection:
             problems += error.problems
     if problems:
         raise CheckpointError(problems)
-    return Selection(folder, "last", tuple(opened), tuple(left_out))
+    return Selection(folder, "last", tuple(opened), _remarks(left_out))
 
 
 def best_checkpoints(folder: Path, count: int) -> Selection:
@@ -68,10 +71,10 @@ def best_checkpoints(folder: Path, count: int) -> Selection:
     any checkpoint cannot be read: it might be one of the best.
     """
     found, left_out = _found(folder, count, "best")
-    without = []
+    without: list[_LeftOut] = []
     ranked: list[tuple[float, RunCheckpoint]] = []
-    problems: list[Problem] = []
     comparable = 0
+    problems: list[Problem] = []
     for step, path in reversed(found):
         try:
             header = open_checkpoint(path)
@@ -87,12 +90,11 @@ def best_checkpoints(folder: Path, count: int) -> Selection:
         ranked = sorted([*ranked, (loss, RunCheckpoint(step, header))], key=lambda each: each[0])[:count]
     if problems:
         raise CheckpointError(problems)
-    without.reverse()
+    left_out += reversed(without)
     if comparable < count:
-        raise CheckpointError(_too_few_with_loss(folder, count, comparable, without))
-    left_out += [f"{path} is left out: {why}" for path, why in without]
+        raise CheckpointError(_too_few_with_loss(folder, count, comparable, left_out))
     chosen = sorted((checkpoint for _, checkpoint in ranked), key=lambda each: each.step)
-    return Selection(folder, "best", tuple(chosen), tuple(left_out))
+    return Selection(folder, "best", tuple(chosen), _remarks(left_out))
 
 
 def eval_loss_of(entries: Mapping[str, Any]) -> float | str:
@@ -108,12 +110,16 @@ def eval_loss_of(entries: Mapping[str, Any]) -> float | str:
     return float(loss)
 
 
-def _found(folder: Path, count: int, by: str) -> tuple[list[tuple[int, Path]], list[str]]:
+def _remarks(left_out: Sequence[_LeftOut]) -> tuple[str, ...]:
+    return tuple(f"{path} is left out: {why}" for path, why in left_out)
+
+
+def _found(folder: Path, count: int, by: str) -> tuple[list[tuple[int, Path]], list[_LeftOut]]:
     """All of a run's checkpoints by step, and what is left out of what has such a name."""
     if count < 1:
         raise ValueError(f"{count} checkpoints cannot be chosen: at least 1")
     found: list[tuple[int, Path]] = []
-    left_out = []
+    left_out: list[_LeftOut] = []
     names: dict[tuple[int, int], str] = {}
     others = []
     for path in _listed(folder):
@@ -128,14 +134,14 @@ def _found(folder: Path, count: int, by: str) -> tuple[list[tuple[int, Path]], l
             continue
         first = names.setdefault((status.st_dev, status.st_ino), path.name)
         if stat.S_ISDIR(status.st_mode):
-            left_out.append(f"{path} is left out: it is a folder")
+            left_out.append((path, "it is a folder"))
         elif first != path.name:
-            left_out.append(f"{path} is left out: it is {first} under another name")
+            left_out.append((path, f"it is {first} under another name"))
         else:
             found.append((int(match[1]), path))
     found.sort(key=lambda each: (each[0], each[1].name))
     if len(found) < count:
-        raise CheckpointError(_too_few(folder, count, by, [path.name for _, path in found], others))
+        raise CheckpointError(_too_few(folder, count, by, [path.name for _, path in found], left_out, others))
     return found, left_out
 
 
@@ -151,7 +157,9 @@ def _listed(folder: Path) -> list[Path]:
         raise CheckpointError(Problem(code, what, Location(str(folder)), hint=hint)) from error
 
 
-def _too_few(folder: Path, count: int, by: str, names: Sequence[str], others: Sequence[Path]) -> Problem:
+def _too_few(
+    folder: Path, count: int, by: str, names: Sequence[str], left_out: Sequence[_LeftOut], others: Sequence[Path]
+) -> Problem:
     expected = f"{count} or more files called checkpoint_N.pth"
     if names:
         return Problem(
@@ -160,7 +168,7 @@ def _too_few(folder: Path, count: int, by: str, names: Sequence[str], others: Se
             Location(str(folder)),
             expected=expected,
             hint=f"--{by} {len(names)} takes all of them",
-            details=tuple(names),
+            details=(*names, *_reasons(left_out)),
         )
     models = [path.name for path in others if path.suffix == ".pth"]
     runs = [path for path in others if path.is_dir() and _is_run(path)]
@@ -174,7 +182,12 @@ def _too_few(folder: Path, count: int, by: str, names: Sequence[str], others: Se
         found=", ".join(models[:10]) or None,
         expected=expected,
         hint=hint,
+        details=_reasons(left_out),
     )
+
+
+def _reasons(left_out: Sequence[_LeftOut]) -> tuple[str, ...]:
+    return tuple(f"{path.name}: {why}" for path, why in left_out)
 
 
 def _is_run(folder: Path) -> bool:
@@ -184,8 +197,8 @@ def _is_run(folder: Path) -> bool:
         return False
 
 
-def _too_few_with_loss(folder: Path, count: int, comparable: int, without: Sequence[tuple[Path, str]]) -> Problem:
-    details = tuple(f"{path.name}: {why}" for path, why in without)
+def _too_few_with_loss(folder: Path, count: int, comparable: int, left_out: Sequence[_LeftOut]) -> Problem:
+    details = _reasons(left_out)
     if not comparable:
         return Problem(
             Code.NO_EVAL_LOSS,

@@ -7,8 +7,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
-from decimal import Decimal
-from fractions import Fraction
+from decimal import Context, Decimal, localcontext
 from pathlib import Path
 
 from .codes import Code
@@ -32,7 +31,7 @@ checkpoints:
 {checkpoints}
 
 # How much of each goes into every tensor that no override decides. They sum to 1.
-weights:
+{explained}weights:
 {weights}
 
 # Single tensors otherwise; the last rule that matches decides. xttsrecipe inspect shows the keys.
@@ -51,9 +50,12 @@ metadata:
   dtype: keep  # or float32, float16, bfloat16
 """
 
-# Digits after the point that weights are rounded to; with the most, what is far below the precision of float32 gets 0.
+# Digits after the point that weights are rounded to. What is 0 with the most is far below the precision of float32.
 _FEWEST_DIGITS = 4
 _MOST_DIGITS = 12
+
+# Characters of a run's name that the output is called after: a file's name has 255 at most.
+_LONGEST_RUN = 100
 
 _FADING = """\
 # Exponential: {ema}^k for the one that has k newer ones, divided by the sum of all. The newest counts most.
@@ -87,16 +89,17 @@ def run_recipe(chosen: Selection, folder: Path, ema: float | None = None) -> str
     names = [re.sub("^checkpoint", "step", header.path.stem) for header in headers]
     (run,) = _names([Path(os.path.abspath(chosen.folder)) / "model.pth"])  # noqa: PTH100 # '..' is no name of a run
     count = counted(len(names), "checkpoint")
+    fading = ema is not None and ema < 1
     which = f"The last {count}" if chosen.by == "last" else f"The {count} with the smallest eval_loss"
-    how = "equal weights" if ema is None else "weights that fade with age"
+    how = "weights that fade with age" if fading else "equal weights"
     return _recipe(
         headers,
         folder,
         names,
-        f"{run}_{chosen.by}_{len(names)}",
+        f"{run[:_LONGEST_RUN]}_{chosen.by}_{len(names)}",
         _parts(len(names), ema or 1),
         description=f"{which} of the training run {run}, averaged with {how}.",
-        explained="" if ema is None else _FADING.format(ema=_decimal(Fraction(repr(ema)))),
+        explained=_FADING.format(ema=Decimal(repr(ema)).normalize()) if fading else "",
         first=-1,
     )
 
@@ -128,7 +131,8 @@ def _recipe(
         output=f"{title}_merged/" if directories else f"{title}_merged.pth",
         companions=_COMPANIONS.format(first=names[first]) if directories else "",
         checkpoints="\n".join(checkpoints),
-        weights=explained + "\n".join(f"  {weight}" for weight in weights),
+        explained=explained,
+        weights="\n".join(f"  {weight}" for weight in weights),
         first=names[first],
         example=", ".join(weights),
     )
@@ -139,23 +143,19 @@ def _parts(count: int, ema: float = 1) -> list[Decimal]:
 
     What is lost in rounding down goes to those that lost the most, of equal ones to the newer.
     """
-    powers = [Fraction(repr(ema)) ** newer for newer in reversed(range(count))]
-    total = sum(powers)
-    shares = [power / total for power in powers]
-    digits = _FEWEST_DIGITS
-    while digits < _MOST_DIGITS and min(shares) * 10**digits < 10:
-        digits += 1
-    exact = [share * 10**digits for share in shares]
-    units = [int(share) for share in exact]
-    by_loss = sorted(range(count), key=lambda index: (exact[index] - units[index], index), reverse=True)
-    for index in by_loss[: 10**digits - sum(units)]:
-        units[index] += 1
-    return [_decimal(Fraction(unit, 10**digits)) for unit in units]
-
-
-def _decimal(number: Fraction) -> Decimal:
-    """A number that has an end in decimals, without zeros there."""
-    return (Decimal(number.numerator) / Decimal(number.denominator)).normalize()
+    with localcontext(Context(prec=50)):
+        powers = [Decimal(repr(ema)) ** newer for newer in reversed(range(count))]
+        total = sum(powers)
+        shares = [power / total for power in powers]
+        digits = _FEWEST_DIGITS
+        while digits < _MOST_DIGITS and min(shares).scaleb(digits) < 10:
+            digits += 1
+        exact = [share.scaleb(digits) for share in shares]
+        units = [int(share) for share in exact]
+        by_loss = sorted(range(count), key=lambda index: (exact[index] - units[index], index), reverse=True)
+        for index in by_loss[: 10**digits - sum(units)]:
+            units[index] += 1
+        return [Decimal(unit).scaleb(-digits).normalize() for unit in units]
 
 
 def _names(paths: Sequence[Path]) -> list[str]:
