@@ -98,7 +98,7 @@ def run_recipe(chosen: Selection, folder: Path, ema: float | None = None) -> str
         names,
         f"{run[:_LONGEST_RUN]}_{chosen.by}_{len(names)}",
         _parts(len(names), ema or 1),
-        description=f"{which} of the training run {run}, averaged with {how}.",
+        description=f"{which} of the training run {run},\n  averaged with {how}.",
         explained=_FADING.format(ema=Decimal(repr(ema)).normalize()) if fading else "",
         first=-1,
     )
