@@ -146,9 +146,9 @@ def _found(folder: Path, count: int, by: str) -> tuple[list[tuple[int, Path]], l
 
 
 def _listed(folder: Path) -> list[Path]:
-    """What is in a folder, files before links to them, by name."""
+    """What is in a folder, files before links to them, small numbers before large ones."""
     try:
-        return sorted(folder.iterdir(), key=lambda path: (path.is_symlink(), path.name))
+        return sorted(folder.iterdir(), key=lambda path: (path.is_symlink(), len(path.name), path.name))
     except OSError as error:
         code = Code.MISSING_FILE if isinstance(error, FileNotFoundError) else Code.UNREADABLE_FILE
         what, hint = f"cannot be read: {error.strerror or error}", None
