@@ -21,7 +21,7 @@ from xttsrecipe.metadata import PROVENANCE
 from xttsrecipe.sources import open_sources
 
 from .merging import loaded
-from .voices import NEWS, voice, write_vocabulary
+from .voices import AUDIOBOOK, NEWS, voice, write_vocabulary
 
 
 @pytest.fixture
@@ -103,6 +103,21 @@ def test_update_lock_takes_what_is_there(recipe: Path) -> None:
     done = invoke("run", "--update-lock", recipe)
     assert done.code == 0
     assert invoke("run", "--force", "--locked", recipe).code == 0
+
+
+def test_other_data_takes_the_output_from_the_lock(tmp_path: Path) -> None:
+    """By their headers, and so by the plan's digest, two safetensors files may be the same."""
+    recipe = of_safetensors(tmp_path)
+    assert invoke("run", "--update-lock", recipe).code == 0
+    (tmp_path / "other.safetensors").replace(tmp_path / "news.safetensors")
+    before = read_lock(lock_file(recipe))
+    assert invoke("lock", recipe).code == 0
+    after = read_lock(lock_file(recipe))
+    assert before
+    assert after
+    assert before.output
+    assert (after.plan, after.output) == (before.plan, None)
+    assert invoke("run", "--locked", "--force", recipe).code == 0
 
 
 def test_locked_needs_a_lock(tmp_path: Path) -> None:
@@ -421,6 +436,62 @@ def test_a_vocabulary_is_compared_with_the_lock_where_it_is_here(spoken: Path) -
     assert invoke("validate", spoken).code == 1
     spoken.with_name("news").joinpath("vocab.json").unlink()
     assert invoke("validate", spoken).err == ""
+
+
+def test_a_vocabulary_that_changed_under_its_model_is_named(tmp_path: Path) -> None:
+    for name in ("news", "audiobook"):
+        voice(tmp_path / name)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("checkpoints: {news: news, audiobook: audiobook}\noutput: {path: merged.pth}\n")
+    assert invoke("lock", recipe).code == 0
+    vocabulary = tmp_path / "news/vocab.json"
+    digests = [hashlib.sha256(vocabulary.read_bytes()).hexdigest()]
+    vocabulary.write_text(vocabulary.read_text() + "\n")
+    digests.append(hashlib.sha256(vocabulary.read_bytes()).hexdigest())
+    for verb in ("run", "validate"):
+        done = invoke(verb, recipe)
+        assert "the vocabulary of news is not the one that was locked in recipe.lock.yaml" in done.err
+        assert f"found: sha256 {digests[1]}; beside the model differ: vocab.json" in done.err
+        assert f"expected: sha256 {digests[0]}" in done.err
+    vocabulary.unlink()
+    assert "found: none; beside the model differ: vocab.json" in invoke("run", recipe).err
+
+
+def edited(recipe: Path, old: str, new: str) -> None:
+    text = lock_file(recipe).read_text()
+    assert old in text
+    lock_file(recipe).write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ("step: 300", "step: 301", "training"),
+        ("gpt_layers: 30", "gpt_layers: 31", "config"),
+        ('ln_1.weight: "3 float32"', 'ln_1.weight: "4 float32"', "tensors"),
+        ("version: v2.0.3", "version: v2.0.0-2.0.2", "version"),
+    ],
+)
+def test_what_a_lock_says_beside_its_digests_is_not_believed(old: str, new: str, field: str, recipe: Path) -> None:
+    assert "says of" not in invoke("run", recipe).err + invoke("validate", recipe).err
+    edited(recipe, old, new)
+    what = f"recipe.lock.yaml says of audiobook what its file does not: {field} [XR705]"
+    done = invoke("validate", recipe)
+    assert (done.code, what in done.err) == (0, True)
+    assert f"note: {recipe}:1:" in invoke("plan", recipe).err
+    done = invoke("run", "--force", recipe)
+    assert (done.code, what in done.err) == (0, True)
+
+
+def test_the_tokens_of_a_lock_are_not_believed(tmp_path: Path) -> None:
+    voice(tmp_path / "news")
+    voice(tmp_path / "audiobook", tokens=AUDIOBOOK)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("checkpoints: {news: news, audiobook: audiobook}\noutput: {path: merged/}\n")
+    assert invoke("lock", recipe).code == 0
+    assert "says of" not in invoke("validate", recipe).err
+    edited(recipe, " a: 3", " c: 3")
+    assert "what its file does not: vocabulary" in invoke("validate", recipe).err
 
 
 def test_a_vocabulary_that_the_recipe_names_no_more_is_not_used(spoken: Path) -> None:

@@ -19,6 +19,7 @@ from .locking import (
     header_problems,
     lock_of,
     locked_source,
+    misstatements,
     new_lock,
     not_meant,
     uncovered,
@@ -83,7 +84,10 @@ class Guard:
     @property
     def drift(self) -> list[Problem]:
         """Where the lock does not speak of what is run: no reason to refuse it, but to be known."""
-        return drift(self.plan.recipe, self._lock, None if self._covers else self.plan) if self._lock else []
+        if self._lock is None:
+            return []
+        found = drift(self.plan.recipe, self._lock, None if self._covers else self.plan)
+        return [*found, *misstatements(self.plan, self._lock)]
 
     @property
     def is_up_to_date(self) -> bool:

@@ -290,3 +290,36 @@ def test_where_a_lock_lies() -> None:
     assert lock_path(Path("recipes/v1.2.yml")) == Path("recipes/v1.2.lock.yaml")
     assert is_lock_name("news.lock.yaml")
     assert not is_lock_name("lock.yaml")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("training", "step"), [1]),
+        (("training", "step"), float("nan")),
+        (("training", "step"), {"a": 1}),
+        (("training", "model_loss"), {"train_loss": [1]}),
+        (("training", "model_loss"), float("inf")),
+        (("layout",), "coqui"),
+        (("format",), "gguf"),
+        (("version",), "v3"),
+        (("config", "model_args"), {"gpt_layers": [30]}),
+        (("config", "model_args"), {"gpt_layers": None}),
+    ],
+)
+def test_a_value_that_no_source_has_is_refused(path: tuple[str, ...], value: object, good: str) -> None:
+    data = yaml.safe_load(good)
+    place = data["sources"]["audiobook"]
+    for name in path[:-1]:
+        place = place.setdefault(name, {})
+    place[path[-1]] = value
+    with pytest.raises(RecipeError, match="is not what xttsrecipe lock writes"):
+        parse_lock(yaml.safe_dump(data), Path("x.lock.yaml"))
+
+
+@pytest.mark.parametrize("loss", [2.5, None, "low", {"train_loss": 1e-9, "eval_loss": None}, {}])
+def test_a_loss_comes_back_in_any_form(loss: object, good: str) -> None:
+    data = yaml.safe_load(good)
+    data["sources"]["audiobook"]["training"]["model_loss"] = loss
+    lock = parse_lock(json.dumps(data), Path("x.lock.yaml"))
+    assert lock.sources["audiobook"].header.entries["model_loss"] == loss
