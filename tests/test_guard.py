@@ -15,6 +15,8 @@ from tests.builders import save
 from tests.commands import invoke
 from xttsrecipe import api
 from xttsrecipe.api import load_recipe
+from xttsrecipe.checkpoints import open_checkpoint
+from xttsrecipe.digests.sources import sha256_of
 from xttsrecipe.errors import CheckpointError
 from xttsrecipe.lock import read_lock
 from xttsrecipe.metadata import PROVENANCE
@@ -520,6 +522,66 @@ def test_locked_looks_at_the_output_before_it_is_called_up_to_date(recipe: Path)
     done = invoke("run", "--locked", recipe)
     assert (done.code, f"expected: sha256 {'f' * 64}" in done.err) == (1, True)
     assert recipe.with_name("merged.pth").read_bytes() == before
+
+
+def other_data(path: Path) -> None:
+    """The same header over other bytes, as old as before anybody looked: only the sha256 tells."""
+    data = bytearray(path.read_bytes())
+    at = data.find(bytes(loaded(path)["model"]["mel_stats"].view(torch.uint8).tolist()))
+    data[at] ^= 1
+    path.write_bytes(data)
+    os.utime(path, (1, 1))
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_an_output_is_not_up_to_date_where_the_sha256_of_a_source_is_another(locked: bool, recipe: Path) -> None:
+    assert invoke("run", recipe).code == 0
+    other_data(recipe.with_name("news.pth"))
+    flags = ("--locked",) if locked else ()
+    if not locked:
+        assert "up to date" in invoke("run", recipe).out  # nobody has read the file
+        sha256_of({"news": open_checkpoint(recipe.with_name("news.pth"))})
+    done = invoke("run", *flags, recipe)
+    assert (done.code, "news is not the file that was locked" in done.err) == (1, True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_a_pipe_in_place_of_a_checkpoint_is_refused_and_not_waited_for(recipe: Path) -> None:
+    recipe.with_name("news.pth").unlink()
+    os.mkfifo(recipe.with_name("news.pth"))
+    for verb in ("validate", "plan", "run", "lock"):
+        done = invoke(verb, recipe)
+        assert (done.code, "XR302" in done.err) == (1, True), verb
+
+
+def test_a_lock_that_leads_elsewhere_is_not_quoted(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    secret = tmp_path_factory.mktemp("elsewhere") / "secret"
+    secret.write_text("password: hunter2: [\n")
+    lock_file(recipe).rename(recipe.with_name("real.lock.yaml"))
+    lock_file(recipe).symlink_to("real.lock.yaml")
+    assert invoke("validate", recipe).err == ""
+    lock_file(recipe).unlink()
+    lock_file(recipe).symlink_to(secret)
+    for verb in ("validate", "plan", "run"):
+        done = invoke(verb, recipe)
+        assert (done.code, "is a link to somewhere else" in done.err, "hunter2" in done.err) == (1, True, False)
+
+
+def test_an_empty_lock_is_no_recipe(recipe: Path) -> None:
+    lock_file(recipe).write_text("# nothing\n")
+    done = invoke("validate", recipe)
+    assert "recipe.lock.yaml: is empty: there is no lock in it [XR702]" in done.err
+    assert "xttsrecipe init" not in done.err
+
+
+@pytest.mark.parametrize("command", [("lock",), ("run", "--update-lock")], ids=" ".join)
+def test_a_lock_is_of_one_recipe(command: tuple[str, ...], recipe: Path) -> None:
+    before = lock_file(recipe).read_bytes()
+    recipe.with_name("recipe.yml").write_text(recipe.read_text() + "# other\n")
+    for path in (recipe, recipe.with_name("recipe.yml")):
+        done = invoke(*command, path)
+        assert (done.code, "would have the same lock as recipe.y" in done.err) == (1, True)
+    assert lock_file(recipe).read_bytes() == before
 
 
 def test_no_room_is_needed_where_all_is_up_to_date(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -97,10 +97,13 @@ class Guard:
 
     @property
     def _is_as_locked(self) -> bool:
-        """Whether the output that is there has the tensors that a lock has of it; looked at where it must."""
+        """Whether sources and output are, to the byte, those that a lock has; looked at where they must be."""
         if not self._locked or self._lock is None:
             return True
-        return stored_digest(open_checkpoint(self.plan.model_path)) == self._lock.output
+        with SourceDigests(self._headers[name] for name in self._wanted) as digests:
+            if stored_digest(open_checkpoint(self.plan.model_path)) != self._lock.output:
+                return False
+            return all(digests.of(self._headers[name]) == digest for name, digest in self._wanted.items())
 
     def options(self, options: RunOptions | None) -> RunOptions:
         """The options with which the lock learns what it has of an output."""

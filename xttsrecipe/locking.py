@@ -17,6 +17,7 @@ from .lock.vocabulary import vocabularies_data
 from .metadata import training_of
 from .plan import Plan
 from .recipe import Recipe, Source
+from .recipe_files import sibling_of
 from .sources import vocabulary_of
 from .specs import Header, Vocabulary
 
@@ -33,6 +34,8 @@ def new_lock(plan: Plan, old: Lock | None) -> str:
     """The lock of a plan as text. Sources that are not here stay as in the ``old`` lock; so does the output's digest
     where plan and sources are the same. Raises CheckpointError for a source that cannot be read, RecipeError.
     """
+    if sibling := sibling_of(plan.recipe.file):
+        raise RecipeError(_shared(plan.recipe, sibling))
     headers = dict(zip(plan.recipe.source_names, plan.headers, strict=True))
     known = old.sources if old else {}
     digests = sha256_of({name: header for name, header in headers.items() if not header.from_lock})
@@ -44,6 +47,15 @@ def new_lock(plan: Plan, old: Lock | None) -> str:
             raise RecipeError(not_meant(source, header, locked[name].sha256))
     digest = plan_digest(plan)
     return lock_text(plan.recipe, locked, digest, old.output if old and _is_same(old, digest, locked) else None)
+
+
+def _shared(recipe: Recipe, other: Path) -> Problem:
+    return Problem(
+        Code.ONE_LOCK_FOR_TWO,
+        f"would have the same lock as {other.name}: {lock_path(recipe.file).name}",
+        Location(str(recipe.file)),
+        hint="give one of them another name",
+    )
 
 
 def _is_same(old: Lock, digest: str, locked: Mapping[str, LockedSource]) -> bool:
