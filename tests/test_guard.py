@@ -552,6 +552,12 @@ def test_a_pipe_in_place_of_a_checkpoint_is_refused_and_not_waited_for(recipe: P
     for verb in ("validate", "plan", "run", "lock"):
         done = invoke(verb, recipe)
         assert (done.code, "XR302" in done.err) == (1, True), verb
+    lock_file(recipe).unlink()
+    os.mkfifo(lock_file(recipe))
+    shutil.copy(recipe.with_name("audiobook.pth"), recipe.with_name("other.pth"))
+    recipe.write_text(recipe.read_text().replace("news.pth", "other.pth"))
+    done = invoke("run", recipe)
+    assert (done.code, "recipe.lock.yaml: is a device, pipe or socket" in done.err) == (1, True)
 
 
 def test_a_lock_that_leads_elsewhere_is_not_quoted(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

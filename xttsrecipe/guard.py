@@ -174,7 +174,7 @@ class Guard:
 
 def _content(path: Path) -> bytes | None:
     with contextlib.suppress(OSError):
-        return path.read_bytes()
+        return path.read_bytes() if path.is_file() else None
     return None
 
 

@@ -8,7 +8,15 @@ from typing import Any
 
 from ..metadata import PROVENANCE, TRAINING, left_behind, training_of
 from ..specs import CompanionFile, DType, FileStamp, Header, TensorSpec
-from ..xtts import LAYOUTS, is_version, known_tensors, planned_arguments, training_only_tensors
+from ..xtts import (
+    COMPANION_FILES,
+    LAYOUTS,
+    MODEL_FILES,
+    is_version,
+    known_tensors,
+    planned_arguments,
+    training_only_tensors,
+)
 from .node import Node
 from .tensors import read_tensors, tensors_data
 
@@ -124,16 +132,20 @@ def read_header(node: Node, place: Path, size: int, others: Mapping[str, Header]
     entries |= {PROVENANCE: {"training": training}} if node.flag("training_aside") else training
     if "config" in node:
         entries["config"] = _config(node["config"], others)
+    beside = dict(node.part("companions"))
+    if foreign := next((name for name in beside if name not in COMPANION_FILES), None):
+        beside[foreign].fail(f"one of {', '.join(COMPANION_FILES)}")
     companions = {
         name: CompanionFile(place / name, FileStamp(file["size"].count(), 0, 0), file["digest"].text())
-        for name, file in node.part("companions")
+        for name in COMPANION_FILES
+        if (file := beside.get(name))
     }
     known = {name: _specs(other) for name, other in others.items()}
     leftovers = node["inference_leftovers"].count() if "inference_leftovers" in node else 0
     tensors = read_tensors(node["tensors"], _tables(layout) | known)
     tables = {_TABLE: training_only_tensors(), _NOTHING: {}}
     return Header(
-        path=place / node["model_file"].text() if directory else place,
+        path=place / node["model_file"].one_of(MODEL_FILES) if directory else place,
         stamp=FileStamp(size, 0, 0),
         format=node["format"].one_of(_FORMATS),
         layout=layout,

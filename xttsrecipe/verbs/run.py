@@ -50,7 +50,11 @@ def run(
     ] = False,
     card: Annotated[
         bool | None,
-        typer.Option("--card/--no-card", help="Write a model card with the output.", show_default="directories only"),
+        typer.Option(
+            "--card/--no-card",
+            help="Write a model card with the output.",
+            show_default="directories, or where one lies already",
+        ),
     ] = None,
     update_lock: Annotated[
         bool, typer.Option("--update-lock", help="Make the lock beside the recipe anew, from the sources as they are.")
