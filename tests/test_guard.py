@@ -16,6 +16,7 @@ from tests.commands import invoke
 from xttsrecipe import api
 from xttsrecipe.api import load_recipe
 from xttsrecipe.checkpoints import open_checkpoint
+from xttsrecipe.claims import hidden_name
 from xttsrecipe.digests.sources import sha256_of
 from xttsrecipe.errors import CheckpointError
 from xttsrecipe.lock import read_lock
@@ -596,3 +597,13 @@ def test_no_room_is_needed_where_all_is_up_to_date(recipe: Path, monkeypatch: py
     done = invoke("run", recipe)
     assert (done.code, "up to date" in done.out) == (0, True)
     assert invoke("run", "--force", recipe).code == 1
+
+
+def test_what_a_killed_run_left_goes_though_the_output_is_up_to_date(recipe: Path) -> None:
+    assert invoke("run", recipe).code == 0
+    left = recipe.with_name(hidden_name(recipe.with_name("merged.pth"), f"{'0' * 16}.xttsrecipe.tmp"))
+    left.write_bytes(b"half")
+    done = invoke("run", recipe)
+    assert (done.code, "up to date" in done.out) == (0, True)
+    assert "note: removed what a run that was killed left beside" in done.err
+    assert not left.exists()

@@ -41,6 +41,12 @@ def check(plan: Plan, force: bool = False, on_note: Callable[[str], None] = lamb
     return dataclasses.replace(plan, replaced=replaced)
 
 
+def clear(plan: Plan, on_note: Callable[[str], None]) -> None:
+    """Clear what runs to the same output left when they were killed, unless one is at work: for who writes nothing."""
+    for _ in _recover(plan, on_note):
+        pass
+
+
 def _recover(plan: Plan, on_note: Callable[[str], None]) -> Iterator[Problem]:
     output = plan.recipe.output
     # When an earlier run was killed, the vocabularies may have differed though they do not now.

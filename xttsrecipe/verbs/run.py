@@ -78,6 +78,7 @@ def run(
     for problem in guard.drift:
         say(f"note: {problem_text(problem)}")
     if not force and guard.is_up_to_date:
+        preflight.clear(plan, say_note)
         target = plan.recipe.output
         show(f"{place_text(target.path, target.is_directory)}: up to date\n")
         return
