@@ -297,14 +297,15 @@ def _notes(recipe: Recipe, headers: Sequence[Header], layout: str) -> Iterator[s
 
 
 def _whole_notes(steps: Sequence[Step]) -> Iterator[str]:
-    """Which methods need more than pieces, and what that comes to."""
-    held: dict[str, list[int]] = {}
+    """Which rules need more than pieces, and what that comes to."""
+    held: dict[tuple[str | None, str], list[int]] = {}
     for step in steps:
         if not is_elementwise(step):
-            held.setdefault(step.method, []).append(held_bytes(step))
-    for method, sizes in held.items():
+            held.setdefault((step.rule, step.method), []).append(held_bytes(step))
+    for (rule, method), sizes in held.items():
+        who = f'{method} of rule "{rule}"' if rule is not None else f"{method} of the global weights"
         count = "1 tensor" if len(sizes) == 1 else f"{len(sizes)} tensors"
-        yield f"{method} needs {count} in memory whole, one or a few at a time: up to {max(sizes) / 1e6:.3g} MB for one"
+        yield f"{who} needs {count} in memory whole, one or two at a time: up to {max(sizes) / 1e6:.3g} MB for one"
 
 
 def rules_of(plan: Plan) -> Mapping[str | None, list[Step]]:
