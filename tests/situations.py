@@ -642,3 +642,9 @@ def _(_: Patch) -> None:
     content = torch.load("merged.pth", weights_only=True)
     content["model"]["encoder.weight"][0, 1] = 5
     torch.save(content, "merged.pth")
+
+
+@_of(Code.ONE_LOCK_FOR_TWO)
+def _(_: Patch) -> None:
+    _plain()
+    shutil.copy("recipe.yaml", "recipe.yml")

@@ -14,7 +14,7 @@ import typer
 from . import api, interrupts, preflight, validation
 from .codes import Code
 from .errors import ExitCode, Location, Problem, XttsRecipeError
-from .locking import drift, lock_of
+from .locking import drift, lock_of, misstatements
 from .patterns import PatternError
 from .report import inspection
 from .report import plan as plan_report
@@ -84,6 +84,8 @@ def plan(
     for problem in drift(loaded, its_lock, made) if its_lock else ():
         refused = problem.code is Code.SOURCE_NOT_AS_LOCKED
         say(f"{'run would be refused' if refused else 'note'}: {problem_text(problem)}")
+    for problem in misstatements(made, its_lock) if its_lock else ():
+        say(f"note: {problem_text(problem)}")
 
 
 @_verb

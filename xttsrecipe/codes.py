@@ -149,6 +149,7 @@ class Code(Enum):
     CANNOT_BE_VERIFIED = ("XR709", "Neither the sources nor a lock with the output's digest are at hand.")
     SOURCE_NOT_AS_MADE_FROM = ("XR710", "A source is not the file that the output was made from.")
     NOT_AS_MADE = ("XR711", "The output is not what its recipe makes of its sources.")
+    ONE_LOCK_FOR_TWO = ("XR712", "Two recipes would have one lock, as only their suffixes differ.")
     GIT_MISSING = ("XR720", "Revisions are read by git, which is not installed or cannot be started.")
     NO_REPOSITORY = ("XR721", "The current folder is in no git repository, or in one without a work tree.")
     GIT_FAILED = ("XR722", "Git refuses to read the repository, or fails.")
