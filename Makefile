@@ -6,7 +6,7 @@ REVIEW_VENV ?= .venv-review
 SECONDS ?= 300
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-coqui test-review fuzz bench check lint format clean
+.PHONY: help setup demo test test-coqui test-review fuzz bench bench-methods check lint format clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -43,6 +43,9 @@ fuzz: setup  ## Fuzz what reads files, for SECONDS=300 in all; guided by coverag
 
 bench: setup  ## Measure speed and memory at full size; ARGS=--quick for small files, ARGS=--rivals with mergekit and sd-mecha
 	$(BIN)/python -m benchmarks $(ARGS)
+
+bench-methods: setup  ## Measure every merge method at full size, on two sources and a base; ARGS as for bench
+	$(BIN)/python -m benchmarks --methods $(ARGS)
 
 lint: setup  ## Check format, lint and types
 	$(BIN)/ruff format --check .

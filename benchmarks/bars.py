@@ -135,7 +135,9 @@ def _whole_process(results: Results) -> Iterator[Bar]:
 
 
 def _memory(results: Results, largest: int) -> Iterator[Bar]:
-    limits = {**dict.fromkeys(STREAMED, STREAMED_BYTES), **dict.fromkeys(WHOLE, float(WHOLE_TENSORS * largest))}
+    methods = [case for case in results if case.startswith(cases.METHOD)]
+    whole = dict.fromkeys((*WHOLE, *methods), float(WHOLE_TENSORS * largest))
+    limits = {**dict.fromkeys(STREAMED, STREAMED_BYTES), **whole}
     for case, limit in limits.items():
         ours, torch = (_peak(results, case, who) for who in (OURS, TORCH))
         if ours and torch:

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from xttsrecipe.methods import METHODS
+
 from . import rivals
 from .inputs import FLAT, HALF, RELEASE, TRAINER, nbytes
 
@@ -22,7 +24,12 @@ WHOLE = {count: f"whole-{count}" for count in (2, 8)}
 WITH_TRAINER, TAKEN = "trainer", "from"
 PLAN, VALIDATE, VALIDATE_ABSENT = "plan", "validate", "validate-absent"
 
+# What the cases of merge methods begin with.
+METHOD = "method-"
+
 RECIPES = 100
+# What a recipe has to say of a method that has no default for it.
+_GIVEN = {"density": 0.5, "beta": 0.25, "seed": 1}
 
 _PYTHON = (sys.executable, "-m")
 
@@ -63,6 +70,11 @@ def all_cases(data: Path, work: Path, divisor: int, with_rivals: bool) -> list[C
     return [*_Cases(data, work, divisor, with_rivals).all()]
 
 
+def method_cases(data: Path, work: Path, divisor: int, with_rivals: bool) -> list[Case]:
+    """A case for each merge method, over two sources and a base, or as many as it takes."""
+    return [*_Cases(data, work, divisor, with_rivals).methods()]
+
+
 class _Cases:
     def __init__(self, data: Path, work: Path, divisor: int, with_rivals: bool) -> None:
         self._data = data
@@ -83,6 +95,23 @@ class _Cases:
             yield self._merge(name, title, RELEASE[:count], _weights(count), "--whole-tensor")
         yield self._plan()
         yield from self._validate()
+
+    def methods(self) -> Iterator[Case]:
+        for method, entry in METHODS.items():
+            has_base = entry.base == "required"
+            inputs = RELEASE[: (entry.most or 2) + has_base]
+            given = {"name": method, **{its.name: _GIVEN[its.name] for its in entry.settings if its.required}}
+            name = f"{METHOD}{method}"
+            recipe = self._recipe(inputs, None) + f"method: {json.dumps(given)}\n" + ("base: s0\n" if has_base else "")
+            recipes = {f"{name}.yaml": recipe}
+            contenders = [Contender(TORCH, (sys.executable, "-c", "import torch")), self._ours(f"{name}.yaml")]
+            if self._with_rivals and method in rivals.METHODS:
+                flat = [self._data / file for file in FLAT[: len(inputs)]]
+                recipes[f"{name}.mergekit.yaml"] = rivals.mergekit_method(method, flat, has_base)
+                command = rivals.mergekit_command(self._work / f"{name}.mergekit.yaml", self._out / "mergekit")
+                memory = (len(inputs) + 1) * nbytes(inputs[0], self._divisor)
+                contenders.append(Contender(rivals.MERGEKIT, command, memory, FLAT[: len(inputs)]))
+            yield Case(name, method, inputs, tuple(contenders), recipes)
 
     def _speed(self, name: str, count: int) -> Case:
         """Everybody, on release files."""
@@ -143,10 +172,11 @@ class _Cases:
             command = (*_PYTHON, "xttsrecipe", "validate", self._work / name)
             yield Case(name, f"validate, {RECIPES} recipes {title}", inputs, (Contender(OURS, command),), recipes)
 
-    def _recipe(self, inputs: Sequence[str], weights: Sequence[float], data: Path | None = None) -> str:
+    def _recipe(self, inputs: Sequence[str], weights: Sequence[float] | None, data: Path | None = None) -> str:
         sources = "".join(f"  s{index}: {_quoted((data or self._data) / name)}\n" for index, name in enumerate(inputs))
-        shares = ", ".join(f"s{index}: {weight}" for index, weight in enumerate(weights))
-        return f"checkpoints:\n{sources}weights: {{{shares}}}\noutput: {{path: {_quoted(self._out / 'merged.pth')}}}\n"
+        shares = ", ".join(f"s{index}: {weight}" for index, weight in enumerate(weights or ()))
+        weighed = f"weights: {{{shares}}}\n" if weights else ""
+        return f"checkpoints:\n{sources}{weighed}output: {{path: {_quoted(self._out / 'merged.pth')}}}\n"
 
     def _yardsticks(self, inputs: Sequence[str]) -> tuple[Contender, ...]:
         return (

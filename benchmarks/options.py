@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import inputs
-from .cases import all_cases
+from .cases import all_cases, method_cases
 from .children import PROJECT
 
 _DATA = PROJECT / "benchmarks" / "data"
@@ -28,12 +28,13 @@ class Options:
     keep: bool
     only: tuple[str, ...]
     strict: bool
+    methods: bool
     markdown: Path | None
 
     @property
     def turns(self) -> int:
         """How many everybody takes."""
-        return self.rounds or (2 if self.quick else 3)
+        return self.rounds or (1 if self.methods else 2 if self.quick else 3)
 
     @property
     def divisor(self) -> int:
@@ -50,6 +51,7 @@ class Options:
         """How to get such results: without where this machine has its files."""
         asked = {
             "--quick": self.quick,
+            "--methods": self.methods,
             "--rivals": self.rivals,
             f"--rounds {self.rounds}": self.rounds,
             f"--only {' '.join(self.only)}": self.only,
@@ -66,7 +68,8 @@ def parse(arguments: Sequence[str]) -> Options:
     parser.add_argument("--rounds", type=int, metavar="N", help="turns that everybody takes: 3, with --quick 2")
     parser.add_argument("--data", type=Path, metavar="DIR", help="take the checkpoints in this folder; make what lacks")
     parser.add_argument("--keep", action="store_true", help="leave the checkpoints for the next time")
-    names = [case.name for case in all_cases(Path(), Path(), inputs.FULL, False)]
+    parser.add_argument("--methods", action="store_true", help="every merge method instead, once each")
+    names = [case.name for choose in (all_cases, method_cases) for case in choose(Path(), Path(), inputs.FULL, False)]
     parser.add_argument("--only", nargs="+", choices=names, metavar="CASE", default=[], help=", ".join(names))
     strict = "exit with 1 where a bar does not hold or, of what was to be measured, was not"
     parser.add_argument("--strict", action="store_true", help=strict)
@@ -84,6 +87,7 @@ def parse(arguments: Sequence[str]) -> Options:
         keep=found.keep,
         only=tuple(found.only),
         strict=found.strict,
+        methods=found.methods,
         markdown=found.markdown,
     )
 

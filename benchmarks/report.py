@@ -44,6 +44,19 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return line(header) + rule + "".join(map(line, lines[1:]))
 
 
+def methods_table(results: Results, titles: Mapping[str, str]) -> str:
+    """Every merge method: how long it takes, how much memory over importing torch, and how long another takes."""
+    rows = []
+    for case, contenders in results.items():
+        ours, torch, other = (contenders.get(name) for name in (OURS, TORCH, MERGEKIT))
+        if ours and torch:
+            more = f"{(ours.peak.median - torch.peak.median) / MB:,.0f}"
+            theirs = f"{spread(other.seconds, digits=1)} / {other.peak.median / MB:,.0f}" if other else _DASH
+            rows.append((f"`{titles[case]}`", spread(ours.seconds, digits=1), more, theirs))
+    other_name = f"mergekit-pytorch {VERSIONS[MERGEKIT]}, seconds / peak in MB"
+    return table(("method", "seconds", "MB over importing torch", other_name), rows)
+
+
 def everything(results: Results, titles: Mapping[str, str]) -> str:
     """All measurements: a table for each case. Right of what is compared stands its ratio to ours, or to the floor."""
     header = ("", "seconds", "÷ xttsrecipe", "of these moving data", "÷ floor", "peak memory, MB", "over torch")

@@ -17,6 +17,17 @@ FOLDER = PROJECT / ".venv-rivals"
 MERGEKIT, SD_MECHA = "mergekit", "sd-mecha"  # as they are called on PyPI
 VERSIONS = {MERGEKIT: "0.1.4", SD_MECHA: "1.1.5"}
 
+# Those of mergekit's methods that get through these files (ties, dare_ties and others assert or fail), and parameters
+# that they need.
+METHODS: Mapping[str, Mapping[str, float]] = {
+    "linear": {},
+    "slerp": {},
+    "karcher": {},
+    "model_stock": {},
+    "task_arithmetic": {},
+    "breadcrumbs_ties": {"density": 0.5, "gamma": 0.01},
+}
+
 Weights = Mapping[Path, float]
 
 
@@ -56,6 +67,18 @@ def mergekit_config(weights: Weights) -> str:
         for path, weight in weights.items()
     )
     return f"merge_method: linear\ndtype: float32\nmodels:\n{models}"
+
+
+def mergekit_method(method: str, paths: Sequence[Path], has_base: bool) -> str:
+    """The configuration of another method of mergekit's, over flat files of which the first may be the base."""
+    parameters = "".join(f", {name}: {value}" for name, value in METHODS[method].items())
+    base = f"base_model: {json.dumps(str(paths[0]))}\n" if has_base or method == "slerp" else ""
+    alone = "parameters: {t: 0.5}\n" if method == "slerp" else ""
+    models = "".join(
+        f"  - model: {json.dumps(str(path))}\n    parameters: {{weight: 1.0{parameters}}}\n"
+        for path in paths[int(has_base) :]
+    )
+    return f"merge_method: {method}\ndtype: float32\n{base}{alone}models:\n{models}"
 
 
 def mergekit_command(config: Path, output: Path) -> tuple[str | Path, ...]:

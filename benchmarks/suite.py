@@ -15,12 +15,12 @@ from xttsrecipe.xtts import known_tensors
 
 from . import inputs, rivals
 from .bars import INSTANT, Results, all_bars
-from .cases import Case, all_cases
+from .cases import Case, all_cases, method_cases
 from .children import run
 from .machine import machine
 from .measure import MeasureError, Result, Sample, available_memory, measure, settle
 from .options import Options, parse
-from .report import bars_text, everything, readme
+from .report import bars_text, everything, methods_table, readme
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -31,7 +31,8 @@ def main(arguments: Sequence[str]) -> int:
     try:
         interrupts.raise_once()
         work = options.folder / f"work-{secrets.token_hex(8)}"  # nothing of the user's
-        cases = all_cases(options.folder, work, options.divisor, options.rivals)
+        choose = method_cases if options.methods else all_cases
+        cases = choose(options.folder, work, options.divisor, options.rivals)
         cases = [case for case in cases if not options.only or case.name in options.only]
         with prepared(options, cases, work):
             on = machine(options.folder)
@@ -119,12 +120,14 @@ def take_turns(case: Case, options: Options, work: Path) -> dict[str, Result | N
 
 
 def _report(options: Options, results: Results, titles: Mapping[str, str], on: str) -> int:
-    print(f"{everything(results, titles)}\n{on}, rounds: {options.turns}\n")
+    shown = methods_table(results, titles) if options.methods else everything(results, titles)
+    print(f"{shown}\n{on}, rounds: {options.turns}\n")
     bars = all_bars(results, max(spec.nbytes for spec in known_tensors().values()))
     print("Small files: no bar can be told." if options.quick else bars_text(bars))
     if options.markdown:
         try:
-            options.markdown.write_text(readme(results, titles, on, options.command, options.turns), encoding="utf-8")
+            text = shown if options.methods else readme(results, titles, on, options.command, options.turns)
+            options.markdown.write_text(text, encoding="utf-8")
         except OSError as error:
             _say(f"the tables cannot be written: {error}")
             return 1

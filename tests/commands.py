@@ -72,7 +72,7 @@ def command() -> Callable[..., object]:
 
 
 def demo_checkpoints(factory: pytest.TempPathFactory) -> Path:
-    """The folder with news.pth, audiobook.pth and base.pth of the demo, made once for all tests that ask."""
+    """The folder with the checkpoints of the demo, made once for all tests that ask."""
     folder = factory.getbasetemp() / "demo-checkpoints"
     if not folder.exists():
         script = PROJECT / "demo" / "make_checkpoints.py"

@@ -243,6 +243,24 @@ def _(_: Patch) -> None:
     _plain("other")
 
 
+def _run_folder(*losses: float) -> None:
+    Path("runs/news").mkdir(parents=True)
+    for number, loss in enumerate(losses, 1):
+        losses_of_it = {"train_loss": 2.1, "eval_loss": loss}
+        save(Path(f"runs/news/checkpoint_{number}000.pth"), small_state(number), model_loss=losses_of_it)
+
+
+@_of(Code.TOO_FEW_CHECKPOINTS)
+def _(_: Patch) -> None:
+    _run_folder(2.6, 2.5)
+    shutil.copy("runs/news/checkpoint_2000.pth", "runs/news/best_model.pth")
+
+
+@_of(Code.NO_EVAL_LOSS)
+def _(_: Patch) -> None:
+    _run_folder(float("nan"), float("nan"))
+
+
 # --- recipe and checkpoints -------------------------------------------------------------------------------------
 
 
@@ -636,3 +654,9 @@ def _(_: Patch) -> None:
     content = torch.load("merged.pth", weights_only=True)
     content["model"]["encoder.weight"][0, 1] = 5
     torch.save(content, "merged.pth")
+
+
+@_of(Code.ONE_LOCK_FOR_TWO)
+def _(_: Patch) -> None:
+    _plain()
+    shutil.copy("recipe.yaml", "recipe.yml")

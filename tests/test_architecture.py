@@ -27,7 +27,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("rules", "text_rows", "written_paths", "gradients"),
     ("steps", "text_tokens"),
     ("metadata",),
-    ("licence",),
+    ("licence", "run_folder"),
     ("companions", "lock"),
     ("caveats", "sources"),
     ("plan", "summary", "outcome", "changes"),
@@ -51,7 +51,7 @@ OUTSIDE: Mapping[str, set[str]] = {
     "rich": {"report.progress"},
     "isal": {"writers.torch_zip"},
     "torch": {"execute", "gather", "lanes", "methods.draws", "nonfinite", "torch_dtypes", "writers.torch_zip"},
-    "typer": {"cli", "verbs", "verbs.arguments", "verbs.diff", "verbs.provenance", "verbs.run"},
+    "typer": {"cli", "verbs", "verbs.arguments", "verbs.diff", "verbs.init", "verbs.provenance", "verbs.run"},
     "yaml": {"document", "yaml_syntax"},
 }
 

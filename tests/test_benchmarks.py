@@ -15,17 +15,19 @@ import pytest
 import xttsrecipe
 from benchmarks import suite
 from benchmarks.bars import YES, Bar, all_bars
-from benchmarks.cases import FLOOR, FLOOR_FSYNC, NAIVE, NAIVE_MMAP, OURS, TORCH, Case, all_cases
+from benchmarks.cases import FLOOR, FLOOR_FSYNC, NAIVE, NAIVE_MMAP, OURS, TORCH, Case, all_cases, method_cases
 from benchmarks.floor import move
 from benchmarks.inputs import FULL, HALF, QUICK, RELEASE, TRAINER, InputsError, check, check_space, nbytes
 from benchmarks.machine import machine
 from benchmarks.measure import MeasureError, Result, Sample, Spread, measure, settle
 from benchmarks.options import Options, parse
-from benchmarks.report import bars_text, everything, readme, spread, table
+from benchmarks.report import bars_text, everything, methods_table, readme, spread, table
 from benchmarks.rivals import MERGEKIT, SD_MECHA
 from benchmarks.suite import main, prepared
 from tests.commands import PROJECT, environment
 from tests.merging import folder_bytes
+from xttsrecipe.api import load_recipe
+from xttsrecipe.methods import METHODS
 
 LARGEST = 27_000_000
 
@@ -340,8 +342,26 @@ def test_quick_needs_no_more_than_its_name() -> None:
     assert options.folder.parts[-3:] == ("benchmarks", "data", "quick")
 
 
+def test_every_merge_method_has_a_case_with_what_it_has_to_be_given(tmp_path: Path) -> None:
+    cases = {case.title: case for case in method_cases(Path("/data"), tmp_path, FULL, True)}
+    assert list(cases) == list(METHODS)
+    for case in cases.values():
+        (tmp_path / "recipe.yaml").write_text(case.recipes[f"{case.name}.yaml"])
+        merge = load_recipe(tmp_path / "recipe.yaml").default
+        assert (merge.method.name, merge.base) == (case.title, 0 if METHODS[case.title].base == "required" else None)
+        assert len(merge.merged) == (METHODS[case.title].most or 2)
+    assert MERGEKIT in [contender.name for contender in cases["karcher"].contenders]
+    assert parse(["--methods"]).turns == 1
+
+
+def test_methods_are_held_to_so_many_of_the_largest_tensor() -> None:
+    results = {"method-ties": {TORCH: result(1.0, megabytes=200), OURS: result(9.0, 8.0, megabytes=500)}}
+    assert failing(all_bars(results, LARGEST), 3) == [True]
+    assert "| `ties` |" in methods_table(results, {"method-ties": "ties"})
+
+
 def test_full_size_is_what_it_does_unasked() -> None:
-    assert parse([]) == Options(False, False, None, None, False, (), False, None)
+    assert parse([]) == Options(False, False, None, None, False, (), False, False, None)
     assert parse([]).turns == 3
     assert parse(["--rounds", "9"]).turns == 9
 

@@ -24,7 +24,7 @@ import yaml
 import xttsrecipe as package
 from tests import samples
 from tests.builders import save, write_recipe
-from tests.commands import COMMAND, PROJECT, environment, invoke, xttsrecipe
+from tests.commands import COMMAND, PROJECT, Outcome, environment, invoke, xttsrecipe
 from tests.golden import check_golden
 from tests.merging import folder_bytes
 from tests.strict_json import strictly
@@ -1126,6 +1126,14 @@ def test_a_merged_directory_is_inspected_and_merged_like_any(voices: Path) -> No
 def test_a_plan_of_directories_imports_no_torch(voices: Path) -> None:
     modules = imported("plan", "recipe.yaml", cwd=voices)
     assert {name.partition(".")[0] for name in modules} & {"torch", "numpy", "safetensors", "rich"} == set()
+
+
+def test_a_verb_that_writes_no_output_says_nothing_of_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stopped(path: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(api, "inspect", stopped)
+    assert invoke("inspect", tmp_path / "a.pth") == Outcome(130, "", "interrupted\n")
 
 
 def test_an_interrupted_run_into_a_directory_leaves_the_old_one(voices: Path, monkeypatch: pytest.MonkeyPatch) -> None:

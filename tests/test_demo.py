@@ -12,6 +12,7 @@ import torch
 
 import xttsrecipe
 from tests.commands import PROJECT, demo_checkpoints, invoke
+from xttsrecipe.run_folder import best_checkpoints, last_checkpoints
 from xttsrecipe.xtts import known_tensors, training_only_tensors
 
 SCRIPT = PROJECT / "demo" / "make_checkpoints.py"
@@ -28,11 +29,46 @@ def load(path: Path) -> dict[str, torch.Tensor]:
     return {key.removeprefix("xtts."): tensor for key, tensor in model.items()}
 
 
-def test_it_makes_three_checkpoints(checkpoints: Path) -> None:
-    assert sorted(path.name for path in checkpoints.iterdir()) == ["audiobook.pth", "base.pth", "news.pth"]
+def test_it_makes_four_checkpoints_and_a_run(checkpoints: Path) -> None:
+    made = ["audiobook.pth", "base.pth", "drama.pth", "news.pth", "run"]
+    assert sorted(path.name for path in checkpoints.iterdir()) == made
 
 
-@pytest.mark.parametrize(("name", "layout"), [("base", "release"), ("news", "release"), ("audiobook", "trainer")])
+def test_the_run_is_as_the_trainer_leaves_it(checkpoints: Path) -> None:
+    run = checkpoints / "run"
+    steps = range(1000, 6001, 1000)
+    names = ["best_model.pth", *(f"checkpoint_{step}.pth" for step in steps), "config.json"]
+    assert sorted(path.name for path in run.iterdir()) == names
+    for step in steps:
+        header = xttsrecipe.inspect(run / f"checkpoint_{step}.pth")
+        assert (header.layout, header.version) == ("trainer", "v2.0.3")
+        assert (list(header.tensors), list(header.training_only)) == (
+            list(known_tensors()),
+            list(training_only_tensors()),
+        )
+        assert header.entries["step"] == step
+        assert {"optimizer", "scheduler", "scaler"} <= {*header.bulk, *header.entries}
+        assert set(header.entries["model_loss"]) == {"train_loss", "eval_loss"}
+
+
+def test_the_run_changes_the_gpt_from_checkpoint_to_checkpoint(checkpoints: Path) -> None:
+    one, other = (load(checkpoints / "run" / f"checkpoint_{step}.pth") for step in (5000, 6000))
+    for key, tensor in one.items():
+        assert torch.equal(tensor, other[key]) != key.startswith("gpt."), key
+
+
+def test_its_best_are_others_than_its_last(checkpoints: Path) -> None:
+    run = checkpoints / "run"
+    best, last = best_checkpoints(run, 3), last_checkpoints(run, 3)
+    assert [each.step for each in best.checkpoints] == [3000, 5000, 6000]
+    assert [each.step for each in last.checkpoints] == [4000, 5000, 6000]
+    assert best.left_out == (f"{run / 'checkpoint_1000.pth'} is left out: it has no eval_loss",)
+    assert xttsrecipe.inspect(run / "best_model.pth").entries["step"] == best_checkpoints(run, 1).checkpoints[0].step
+
+
+@pytest.mark.parametrize(
+    ("name", "layout"), [("base", "release"), ("news", "release"), ("drama", "release"), ("audiobook", "trainer")]
+)
 def test_a_checkpoint_has_the_layout_and_all_keys_of_a_real_one(checkpoints: Path, name: str, layout: str) -> None:
     header = xttsrecipe.inspect(checkpoints / f"{name}.pth")
     assert (header.layout, header.version) == (layout, "v2.0.3")
@@ -41,7 +77,7 @@ def test_a_checkpoint_has_the_layout_and_all_keys_of_a_real_one(checkpoints: Pat
     assert header.leftovers == ()
 
 
-@pytest.mark.parametrize("name", ["base", "news", "audiobook"])
+@pytest.mark.parametrize("name", ["base", "news", "drama", "audiobook"])
 def test_types_and_dimensions_are_the_real_ones_at_reduced_width(checkpoints: Path, name: str) -> None:
     header = xttsrecipe.inspect(checkpoints / f"{name}.pth")
     for key, real in known_tensors().items():
@@ -69,6 +105,7 @@ def test_fine_tuning_changed_what_training_touches_and_nothing_else(checkpoints:
     base = load(checkpoints / "base.pth")
     for name, prefixes in (
         ("news", ("gpt.",)),
+        ("drama", ("gpt.",)),
         ("audiobook", ("gpt.", "hifigan_decoder.waveform_decoder.")),
     ):
         tuned = load(checkpoints / f"{name}.pth")
@@ -77,7 +114,7 @@ def test_fine_tuning_changed_what_training_touches_and_nothing_else(checkpoints:
 
 
 def test_the_config_describes_the_tensors(checkpoints: Path) -> None:
-    for name in ("base", "news", "audiobook"):
+    for name in ("base", "news", "drama", "audiobook", "run/checkpoint_6000"):
         header = xttsrecipe.inspect(checkpoints / f"{name}.pth")
         arguments = header.entries["config"]["model_args"]
         assert arguments["gpt_number_text_tokens"] == header.tensors["gpt.text_embedding.weight"].spec.shape[0]
@@ -89,7 +126,7 @@ def test_the_config_describes_the_tensors(checkpoints: Path) -> None:
 
 def test_making_them_again_gives_the_same_bytes(checkpoints: Path, tmp_path: Path) -> None:
     subprocess.run([sys.executable, SCRIPT, tmp_path / "again"], check=True, capture_output=True, timeout=120)
-    for name in ("base", "news", "audiobook"):
+    for name in ("base", "news", "drama", "audiobook", "run/checkpoint_1000", "run/best_model"):
         again = (tmp_path / "again" / f"{name}.pth").read_bytes()
         assert again == (checkpoints / f"{name}.pth").read_bytes()
 

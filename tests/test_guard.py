@@ -15,13 +15,16 @@ from tests.builders import save
 from tests.commands import invoke
 from xttsrecipe import api
 from xttsrecipe.api import load_recipe
+from xttsrecipe.checkpoints import open_checkpoint
+from xttsrecipe.claims import hidden_name
+from xttsrecipe.digests.sources import sha256_of
 from xttsrecipe.errors import CheckpointError
 from xttsrecipe.lock import read_lock
 from xttsrecipe.metadata import PROVENANCE
 from xttsrecipe.sources import open_sources
 
 from .merging import loaded
-from .voices import NEWS, voice, write_vocabulary
+from .voices import AUDIOBOOK, NEWS, voice, write_vocabulary
 
 
 @pytest.fixture
@@ -103,6 +106,21 @@ def test_update_lock_takes_what_is_there(recipe: Path) -> None:
     done = invoke("run", "--update-lock", recipe)
     assert done.code == 0
     assert invoke("run", "--force", "--locked", recipe).code == 0
+
+
+def test_other_data_takes_the_output_from_the_lock(tmp_path: Path) -> None:
+    """By their headers, and so by the plan's digest, two safetensors files may be the same."""
+    recipe = of_safetensors(tmp_path)
+    assert invoke("run", "--update-lock", recipe).code == 0
+    (tmp_path / "other.safetensors").replace(tmp_path / "news.safetensors")
+    before = read_lock(lock_file(recipe))
+    assert invoke("lock", recipe).code == 0
+    after = read_lock(lock_file(recipe))
+    assert before
+    assert after
+    assert before.output
+    assert (after.plan, after.output) == (before.plan, None)
+    assert invoke("run", "--locked", "--force", recipe).code == 0
 
 
 def test_locked_needs_a_lock(tmp_path: Path) -> None:
@@ -423,6 +441,62 @@ def test_a_vocabulary_is_compared_with_the_lock_where_it_is_here(spoken: Path) -
     assert invoke("validate", spoken).err == ""
 
 
+def test_a_vocabulary_that_changed_under_its_model_is_named(tmp_path: Path) -> None:
+    for name in ("news", "audiobook"):
+        voice(tmp_path / name)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("checkpoints: {news: news, audiobook: audiobook}\noutput: {path: merged.pth}\n")
+    assert invoke("lock", recipe).code == 0
+    vocabulary = tmp_path / "news/vocab.json"
+    digests = [hashlib.sha256(vocabulary.read_bytes()).hexdigest()]
+    vocabulary.write_text(vocabulary.read_text() + "\n")
+    digests.append(hashlib.sha256(vocabulary.read_bytes()).hexdigest())
+    for verb in ("run", "validate"):
+        done = invoke(verb, recipe)
+        assert "the vocabulary of news is not the one that was locked in recipe.lock.yaml" in done.err
+        assert f"found: sha256 {digests[1]}; beside the model differ: vocab.json" in done.err
+        assert f"expected: sha256 {digests[0]}" in done.err
+    vocabulary.unlink()
+    assert "found: none; beside the model differ: vocab.json" in invoke("run", recipe).err
+
+
+def edited(recipe: Path, old: str, new: str) -> None:
+    text = lock_file(recipe).read_text()
+    assert old in text
+    lock_file(recipe).write_text(text.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ("step: 300", "step: 301", "training"),
+        ("gpt_layers: 30", "gpt_layers: 31", "config"),
+        ('ln_1.weight: "3 float32"', 'ln_1.weight: "4 float32"', "tensors"),
+        ("version: v2.0.3", "version: v2.0.0-2.0.2", "version"),
+    ],
+)
+def test_what_a_lock_says_beside_its_digests_is_not_believed(old: str, new: str, field: str, recipe: Path) -> None:
+    assert "says of" not in invoke("run", recipe).err + invoke("validate", recipe).err
+    edited(recipe, old, new)
+    what = f"recipe.lock.yaml says of audiobook what its file does not: {field} [XR705]"
+    done = invoke("validate", recipe)
+    assert (done.code, what in done.err) == (0, True)
+    assert f"note: {recipe}:1:" in invoke("plan", recipe).err
+    done = invoke("run", "--force", recipe)
+    assert (done.code, what in done.err) == (0, True)
+
+
+def test_the_tokens_of_a_lock_are_not_believed(tmp_path: Path) -> None:
+    voice(tmp_path / "news")
+    voice(tmp_path / "audiobook", tokens=AUDIOBOOK)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("checkpoints: {news: news, audiobook: audiobook}\noutput: {path: merged/}\n")
+    assert invoke("lock", recipe).code == 0
+    assert "says of" not in invoke("validate", recipe).err
+    edited(recipe, " a: 3", " c: 3")
+    assert "what its file does not: vocabulary" in invoke("validate", recipe).err
+
+
 def test_a_vocabulary_that_the_recipe_names_no_more_is_not_used(spoken: Path) -> None:
     spoken.write_text(
         spoken.read_text().replace("vocabulary: {news: news/vocab.json, audiobook:", "vocabulary: {audiobook:")
@@ -451,9 +525,85 @@ def test_locked_looks_at_the_output_before_it_is_called_up_to_date(recipe: Path)
     assert recipe.with_name("merged.pth").read_bytes() == before
 
 
+def other_data(path: Path) -> None:
+    """The same header over other bytes, as old as before anybody looked: only the sha256 tells."""
+    data = bytearray(path.read_bytes())
+    at = data.find(bytes(loaded(path)["model"]["mel_stats"].view(torch.uint8).tolist()))
+    data[at] ^= 1
+    path.write_bytes(data)
+    os.utime(path, (1, 1))
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_an_output_is_not_up_to_date_where_the_sha256_of_a_source_is_another(locked: bool, recipe: Path) -> None:
+    assert invoke("run", recipe).code == 0
+    other_data(recipe.with_name("news.pth"))
+    flags = ("--locked",) if locked else ()
+    if not locked:
+        assert "up to date" in invoke("run", recipe).out  # nobody has read the file
+        sha256_of({"news": open_checkpoint(recipe.with_name("news.pth"))})
+    done = invoke("run", *flags, recipe)
+    assert (done.code, "news is not the file that was locked" in done.err) == (1, True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+def test_a_pipe_in_place_of_a_checkpoint_is_refused_and_not_waited_for(recipe: Path) -> None:
+    recipe.with_name("news.pth").unlink()
+    os.mkfifo(recipe.with_name("news.pth"))
+    for verb in ("validate", "plan", "run", "lock"):
+        done = invoke(verb, recipe)
+        assert (done.code, "XR302" in done.err) == (1, True), verb
+    lock_file(recipe).unlink()
+    os.mkfifo(lock_file(recipe))
+    shutil.copy(recipe.with_name("audiobook.pth"), recipe.with_name("other.pth"))
+    recipe.write_text(recipe.read_text().replace("news.pth", "other.pth"))
+    done = invoke("run", recipe)
+    assert (done.code, "recipe.lock.yaml: is a device, pipe or socket" in done.err) == (1, True)
+
+
+def test_a_lock_that_leads_elsewhere_is_not_quoted(recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    secret = tmp_path_factory.mktemp("elsewhere") / "secret"
+    secret.write_text("password: hunter2: [\n")
+    lock_file(recipe).rename(recipe.with_name("real.lock.yaml"))
+    lock_file(recipe).symlink_to("real.lock.yaml")
+    assert invoke("validate", recipe).err == ""
+    lock_file(recipe).unlink()
+    lock_file(recipe).symlink_to(secret)
+    for verb in ("validate", "plan", "run"):
+        done = invoke(verb, recipe)
+        assert (done.code, "is a link to somewhere else" in done.err, "hunter2" in done.err) == (1, True, False)
+
+
+def test_an_empty_lock_is_no_recipe(recipe: Path) -> None:
+    lock_file(recipe).write_text("# nothing\n")
+    done = invoke("validate", recipe)
+    assert "recipe.lock.yaml: is empty: there is no lock in it [XR702]" in done.err
+    assert "xttsrecipe init" not in done.err
+
+
+@pytest.mark.parametrize("command", [("lock",), ("run", "--update-lock")], ids=" ".join)
+def test_a_lock_is_of_one_recipe(command: tuple[str, ...], recipe: Path) -> None:
+    before = lock_file(recipe).read_bytes()
+    recipe.with_name("recipe.yml").write_text(recipe.read_text() + "# other\n")
+    for path in (recipe, recipe.with_name("recipe.yml")):
+        done = invoke(*command, path)
+        assert (done.code, "would have the same lock as recipe.y" in done.err) == (1, True)
+    assert lock_file(recipe).read_bytes() == before
+
+
 def test_no_room_is_needed_where_all_is_up_to_date(recipe: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert invoke("run", recipe).code == 0
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 0))
     done = invoke("run", recipe)
     assert (done.code, "up to date" in done.out) == (0, True)
     assert invoke("run", "--force", recipe).code == 1
+
+
+def test_what_a_killed_run_left_goes_though_the_output_is_up_to_date(recipe: Path) -> None:
+    assert invoke("run", recipe).code == 0
+    left = recipe.with_name(hidden_name(recipe.with_name("merged.pth"), f"{'0' * 16}.xttsrecipe.tmp"))
+    left.write_bytes(b"half")
+    done = invoke("run", recipe)
+    assert (done.code, "up to date" in done.out) == (0, True)
+    assert "note: removed what a run that was killed left beside" in done.err
+    assert not left.exists()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from xttsrecipe.checkpoints.content_digest import content_digest
 from xttsrecipe.licence import card_digest, digest_at, licence_at
 
+from . import samples
 from .builders import write_recipe
 from .commands import invoke
 from .voices import voice
@@ -93,3 +94,67 @@ def test_a_card_with_windows_line_ends_keeps_its_licence(recipe: Path) -> None:
     fill_in(card, "license: mit\n")
     card.write_bytes(card.read_bytes().replace(b"\n", b"\r\n"))
     assert licence_at(card) == "license: mit\n"
+
+
+@pytest.mark.parametrize(
+    "licence",
+    [
+        "license:\n- mit\n- apache-2.0\n",
+        "license:\n  - mit\n",
+        "license: >-\n  other,\n\n  as agreed\nlicense_name: x\n",
+        "license: other\nlicense_link: |\n  https://coqui.ai/cpml.txt\n",
+    ],
+)
+def test_a_licence_over_several_lines_stays_whole(licence: str, recipe: Path) -> None:
+    card = recipe.with_name("merged") / "README.md"
+    fill_in(card, licence)
+    assert licence_at(card) == licence
+    said = yaml.safe_load(card.read_text().split("---\n")[1])
+    assert invoke("run", recipe).out.endswith("up to date\n")
+    recipe.write_text("description: anew\n" + recipe.read_text())
+    assert invoke("run", recipe).code == 0
+    assert licence_at(card) == licence
+    assert yaml.safe_load(card.read_text().split("---\n")[1]) == said
+
+
+def test_what_follows_a_reminder_is_none(tmp_path: Path) -> None:
+    card = tmp_path / "README.md"
+    card.write_text("---\ntags:\n# license: yours to say\n- merge\n  - x\n---\n")
+    assert licence_at(card) == ""
+    assert card_digest(card.read_bytes()) == card_digest(b"---\ntags:\n- merge\n  - x\n---\n")
+
+
+def test_a_card_without_end_is_read_in_no_time() -> None:
+    assert card_digest(b"---\n" + b"license: x\r\n\r\n" * 10_000).startswith("sha256:")
+
+
+def test_no_card_does_not_take_a_licence_with_it(recipe: Path) -> None:
+    card = recipe.with_name("merged") / "README.md"
+    fill_in(card, OURS)
+    before = card.read_bytes()
+    done = invoke("run", "--no-card", recipe)
+    assert (done.code, "holds README.md other than xttsrecipe wrote" in done.err, "XR503" in done.err) == (
+        1,
+        True,
+        True,
+    )
+    assert card.read_bytes() == before
+    assert invoke("run", "--no-card", "--force", recipe).code == 0
+    assert not card.exists()
+
+
+def test_a_card_beside_a_file_is_written_anew_with_its_model(tmp_path: Path) -> None:
+    recipe = samples.pair(tmp_path)
+    card = tmp_path / "merged.README.md"
+    assert invoke("run", recipe).code == 0
+    assert not card.exists()
+    card.write_text("My notes.\n")
+    assert invoke("run", recipe).out.endswith("up to date\n")
+    card.unlink()
+    assert invoke("run", "--card", recipe).code == 0
+    before = card.read_text()
+    assert invoke("run", recipe).out.endswith("up to date\n")
+    recipe.write_text("description: anew\n" + recipe.read_text())
+    assert invoke("run", recipe).code == 0
+    assert card.read_text() != before
+    assert "anew" in card.read_text()

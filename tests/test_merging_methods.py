@@ -251,4 +251,3 @@ def test_json_and_text_of_a_plan_say_how(tmp_path: Path) -> None:
         {"b": 1, "c": 1},
         0.5,
     )
-    assert save_all is not None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from xttsrecipe.recipe_files import is_lock_name, is_recipe, lock_name, locked_names, recipe_files
+from xttsrecipe.recipe_files import is_lock_name, is_recipe, lock_name, locked_names, recipe_files, sibling_of
 
 
 def test_recipes_in_a_folder_are_told_by_name(tmp_path: Path) -> None:
@@ -82,3 +82,31 @@ def test_bytes_that_are_no_text_are_no_recipe_unless_they_say_so() -> None:
     assert not is_recipe(b"\xff\xfe\0c")
     assert not is_recipe(bytes(1 << 17))
     assert is_recipe(b"name: \xff\ncheckpoints: {}\n")
+
+
+def test_links_in_a_folder_are_left_out(tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret.yaml").write_text("password: x\n")
+    folder = tmp_path / "recipes"
+    folder.mkdir()
+    (folder / "a.yaml").touch()
+    (folder / "b.yaml").symlink_to(outside / "secret.yaml")
+    (folder / "more").symlink_to(outside)
+    assert recipe_files(folder) == [folder / "a.yaml"]
+    link = tmp_path / "link"
+    link.symlink_to(folder)
+    assert recipe_files(link) == [link / "a.yaml"]
+
+
+def test_two_recipes_of_one_lock_are_found(tmp_path: Path) -> None:
+    recipe, other = tmp_path / "a.yaml", tmp_path / "a.yml"
+    recipe.write_text("checkpoints: {}\n")
+    assert sibling_of(recipe) is None
+    other.write_text("on: push\n")
+    assert sibling_of(recipe) is None
+    other.write_text("checkpoints: {}\n")
+    assert (sibling_of(recipe), sibling_of(other)) == (other, recipe)
+    other.unlink()
+    other.symlink_to(recipe)
+    assert sibling_of(recipe) is None

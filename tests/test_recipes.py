@@ -36,11 +36,16 @@ def data(name: str) -> Any:
 
 def settings(name: str, checkpoints: Path, output: Path) -> list[str]:
     """The options that make a recipe use these checkpoints, and write there."""
-    names = data(name)["checkpoints"]
+    places = {source: checkpoints / path for source, path in paths(name).items()}
     return [
-        *(part for source in names for part in ("--set", f"checkpoints.{source}={checkpoints / source}.pth")),
+        *(part for source, path in places.items() for part in ("--set", f"checkpoints.{source}={path}")),
         *("-o", str(output)),
     ]
+
+
+def paths(name: str) -> dict[str, str]:
+    """Where a recipe's checkpoints lie below those of the demo, by source."""
+    return {source: path.removeprefix("../demo/checkpoints/") for source, path in data(name)["checkpoints"].items()}
 
 
 @functools.cache
@@ -52,7 +57,15 @@ def keys(name: str, checkpoints: Path) -> dict[str, dict[str, Any]]:
 
 
 def test_these_are_the_recipes() -> None:
-    assert NAMES == ["equal_average", "keep_encoder", "layer_blend", "news_audiobook", "vocoder_from_base"]
+    assert NAMES == [
+        "back_to_base", "equal_average", "keep_encoder", "last_five", "layer_blend", "layer_gradient",
+        "news_audiobook", "task_arithmetic", "ties_three_voices", "vocoder_from_base",
+    ]  # fmt: skip
+
+
+def test_the_readme_lists_them_all() -> None:
+    listed = re.findall(r"\]\(recipes/(\w+)\.yaml\)", (PROJECT / "README.md").read_text("utf-8"))
+    assert sorted(listed) == NAMES
 
 
 def test_all_recipes_validate_together_without_their_checkpoints(tmp_path: Path) -> None:
@@ -93,25 +106,54 @@ def test_recipes_differ_in_their_output(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recipe_plans_and_runs(name: str, checkpoints: Path, tmp_path: Path) -> None:
     planned = keys(name, checkpoints)
-    assert len(planned) == 963
-    output = tmp_path / "merged.pth"
-    shown = invoke("run", recipe(name), *settings(name, checkpoints, output))
-    assert shown.code == 0, shown.err
-    assert "963 tensors" in shown.out
-    merged = torch.load(output, weights_only=True)
-    states = {source: load(checkpoints / f"{source}.pth") for source in data(name)["checkpoints"]}
-    assert list(merged["model"]) == list(planned)
-    parts = torch.stack(
-        [
-            torch.cat([planned[key]["weights"].get(source, 0) * state[key].double().flatten() for key in planned])
-            for source, state in states.items()
-        ]
-    )
-    made = torch.cat([tensor.double().flatten() for tensor in merged["model"].values()])
-    assert bool(((made - parts.sum(0)).abs() <= 3e-7 * parts.abs().sum(0)).all())
+    merged = merge(name, checkpoints, tmp_path)
+    model = {key.removeprefix("xtts."): tensor for key, tensor in merged["model"].items()}
+    carried = [key for key, entry in planned.items() if entry["method"] == "carried"]
+    assert len(planned) - len(carried) == 963
+    assert list(model) == list(planned)
+    states = {source: load(checkpoints / path) for source, path in paths(name).items()}
+    for key, entry in planned.items():
+        expected, size = expectation(entry, {source: state[key].double() for source, state in states.items()})
+        assert bool(((model[key].double() - expected).abs() <= 3e-7 * size).all()), key
     assert merged["config"]["model"] == "xtts"
     kept = merged["xttsrecipe"]["training"] if data(name)["output"].get("layout") == "release" else merged
-    assert (kept["step"], kept["epoch"]) == (5000, 9)
+    assert (kept["step"], kept["epoch"]) == ((6000, 12) if name == "last_five" else (5000, 9))
+
+
+def merge(name: str, checkpoints: Path, folder: Path) -> Any:
+    """What a run of the recipe writes."""
+    shown = invoke("run", recipe(name), *settings(name, checkpoints, folder / "merged.pth"))
+    assert shown.code == 0, shown.err
+    assert "warning" not in shown.err or "layout" not in data(name)["output"]
+    return torch.load(folder / "merged.pth", weights_only=True)
+
+
+def expectation(entry: dict[str, Any], inputs: dict[str, torch.Tensor]) -> tuple[torch.Tensor, torch.Tensor]:
+    """A tensor by the formula of its paper, and what errors are measured by: the sum of its parts' sizes."""
+    weights, parameters = entry["weights"], entry["parameters"]
+    if entry["method"] in ("from", "carried", "linear"):
+        parts = torch.stack([weight * inputs[source] for source, weight in weights.items()])
+        return parts.sum(0), parts.abs().sum(0)
+    base = inputs[entry["base"]]
+    vectors = torch.stack([inputs[source] - base for source in weights])
+    shares = torch.tensor(list(weights.values()), dtype=torch.float64).reshape(-1, *[1] * base.dim())
+    if entry["method"] == "task_arithmetic":
+        changed = (shares * vectors).sum(0)
+    else:
+        assert entry["method"] == "ties"
+        kept = [largest(vector, share) for vector, share in zip(vectors, parameters["density"], strict=True)]
+        pulls = shares * torch.stack(kept)
+        agree = (pulls.sign() == pulls.sum(0).sign()) & (pulls != 0)
+        weight = (shares * agree).sum(0)
+        changed = (pulls * agree).sum(0) / torch.where(weight == 0, 1, weight)
+    return base + parameters["lambda"] * changed, base.abs() + vectors.abs().sum(0)
+
+
+def largest(vector: torch.Tensor, share: float) -> torch.Tensor:
+    """The vector with so large a share of its largest magnitudes, and 0 in place of the others."""
+    count = max(int(share * vector.numel() + 1e-9), 1)
+    least = vector.abs().flatten().sort(descending=True).values[count - 1]
+    return torch.where(vector.abs() >= least, vector, 0)
 
 
 @functools.cache
@@ -192,3 +234,80 @@ def test_vocoder_from_base_takes_the_vocoder_and_nothing_else_from_base(checkpoi
         assert ("base" in entry["weights"]) == vocoder
         if vocoder:
             assert entry["weights"] == {"base": 1.0}
+
+
+def test_last_five_is_what_init_writes_for_the_run(checkpoints: Path) -> None:
+    written = yaml.safe_load(invoke("init", "--last", "5", checkpoints / "run").out)
+    ours = data("last_five")
+    assert written["weights"] == ours["weights"]
+    assert written["metadata"] == ours["metadata"]
+    names = {source: Path(path).name for source, path in written["checkpoints"].items()}
+    assert names == {source: Path(path).name for source, path in ours["checkpoints"].items()}
+
+
+def test_last_five_says_what_ema_would_make_of_it(checkpoints: Path) -> None:
+    written = yaml.safe_load(invoke("init", "--last", "5", "--ema", "0.9", checkpoints / "run").out)
+    numbers = ", ".join(map(str, written["weights"].values()))
+    assert f"--ema 0.9 makes that {numbers}." in " ".join(
+        recipe("last_five").read_text("utf-8").replace("# ", "").split()
+    )
+
+
+def test_last_five_leaves_out_the_copy_that_it_speaks_of(checkpoints: Path) -> None:
+    best, fifth = (load(checkpoints / "run" / f"{name}.pth") for name in ("best_model", "checkpoint_5000"))
+    assert all(torch.equal(tensor, fifth[key]) for key, tensor in best.items())
+
+
+def test_last_five_makes_a_file_to_train_on_from(checkpoints: Path, tmp_path: Path) -> None:
+    merged = merge("last_five", checkpoints, tmp_path)
+    newest = torch.load(checkpoints / "run" / "checkpoint_6000.pth", weights_only=True)
+    assert merged["model"].keys() == newest["model"].keys()
+    assert merged["config"] == newest["config"]
+
+
+def test_back_to_base_lies_halfway_but_for_the_vocoder(checkpoints: Path) -> None:
+    for key, entry in floats(keys("back_to_base", checkpoints)).items():
+        vocoder = key.startswith("hifigan_decoder.waveform_decoder.")
+        assert entry["weights"] == ({"audiobook": 1.0} if vocoder else {"base": 0.5, "audiobook": 0.5}), key
+
+
+def test_back_to_base_is_task_arithmetic_said_in_another_way(checkpoints: Path, tmp_path: Path) -> None:
+    text = recipe("back_to_base").read_text("utf-8")
+    weights = "weights:\n  base: 0.5\n  audiobook: 0.5\n"
+    other = "base: base\nmethod: {name: task_arithmetic, lambda: 0.5}\n"
+    assert weights in text
+    path = write_recipe(tmp_path, text.replace(weights, other))
+    options = settings("back_to_base", checkpoints, tmp_path / "other.pth")
+    assert invoke("run", path, *options).code == 0
+    same, made = merge("back_to_base", checkpoints, tmp_path)["model"], torch.load(tmp_path / "other.pth")["model"]
+    for key, tensor in same.items():
+        torch.testing.assert_close(tensor, made[key], rtol=1e-6, atol=1e-7)
+
+
+def test_layer_gradient_goes_in_a_straight_line_from_news_to_audiobook(checkpoints: Path) -> None:
+    before = ("gpt.text_emb", "gpt.mel_emb", "gpt.text_pos", "gpt.mel_pos", "gpt.conditioning", "mel_stats")
+    for key, entry in floats(keys("layer_gradient", checkpoints)).items():
+        layer = re.match(r"gpt\.gpt\.h\.(\d+)\.", key)
+        share = int(layer[1]) / 29 if layer else 0 if key.startswith(before) else 1
+        expected = {"news": 1 - share, "audiobook": share}
+        assert entry["weights"] == pytest.approx({name: part for name, part in expected.items() if part}), key
+
+
+def test_task_arithmetic_at_a_half_is_the_mean_of_both(checkpoints: Path, tmp_path: Path) -> None:
+    options = [*settings("task_arithmetic", checkpoints, tmp_path / "half.pth"), "--set", "method.lambda=0.5"]
+    assert invoke("run", recipe("task_arithmetic"), *options).code == 0
+    made = torch.load(tmp_path / "half.pth")["model"]
+    news, audiobook = (load(checkpoints / f"{name}.pth") for name in ("news", "audiobook"))
+    for key, tensor in made.items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(tensor, (news[key] + audiobook[key]) / 2, rtol=1e-6, atol=1e-7)
+
+
+def test_ties_keeps_what_its_comments_say(checkpoints: Path) -> None:
+    for key, entry in floats(keys("ties_three_voices", checkpoints)).items():
+        if key.startswith("hifigan_decoder.waveform_decoder."):
+            assert (entry["method"], entry["weights"]) == ("from", {"base": 1.0})
+        else:
+            assert (entry["method"], entry["base"]) == ("ties", "base")
+            assert entry["weights"] == {"news": 1, "audiobook": 1, "drama": 0.5}
+            assert entry["parameters"]["density"] == [0.2, 0.3, 0.2]

@@ -10,6 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from xttsrecipe.api import load_recipe
+from xttsrecipe.codes import Code
 from xttsrecipe.document import join_path
 from xttsrecipe.errors import RecipeError
 from xttsrecipe.recipe import Merge, Method, Take
@@ -197,7 +198,7 @@ def test_a_recipe_remembers_its_settings_but_not_where_files_are_kept(folder: Pa
         ("companions=from nws", "companions: no source named 'nws'; did you mean 'news'?"),
         ("companions=news", "companions: "),
         ("vocabulary.order=nws", "vocabulary.order: no source named 'nws'; did you mean 'news'?"),
-        ("vocabulary.nws=x.json", "vocabulary.nws: no source named 'nws'; did you mean 'news'?"),
+        ("vocabulary.nws=x.json", "the recipe names no vocabulary for 'nws'"),
         ("output.layout=Trainer", "output.layout: 'Trainer' is not known here"),
     ],
 )
@@ -297,11 +298,18 @@ def test_a_vocabulary_that_is_set_is_relative_to_the_current_folder(
     assert recipe.settings == ()
 
 
-def test_vocabularies_can_be_given_to_a_recipe_without(folder: Path) -> None:
-    recipe = load(folder, BASE, "vocabulary.news=/n.json", "vocabulary.audiobook=/a.json", "vocabulary.order=audiobook")
-    assert [source.vocabulary for source in recipe.sources] == [Path("/n.json"), Path("/a.json")]
-    assert recipe.vocabulary_order == 1
-    assert recipe.settings == ("vocabulary.order=audiobook",)
+def test_a_vocabulary_that_the_recipe_does_not_name_cannot_be_added(folder: Path) -> None:
+    """It would be nowhere in the output's record: file names on a command line are this machine's own."""
+    for text, expected in ((BASE, None), (BASE + "vocabulary: {audiobook: a.json, order: news}\n", "one of audiobook")):
+        with pytest.raises(RecipeError) as caught:
+            load(folder, text, "vocabulary.news=/n.json")
+        (problem,) = caught.value.problems
+        assert (problem.code, problem.expected) == (Code.UNKNOWN_SOURCE, expected)
+        assert problem.what == "the recipe names no vocabulary for 'news'"
+        assert problem.hint == "name it in the recipe: vocabulary: {news: PATH}"
+    both = load(folder, BASE, "vocabulary={news: n.json}", "vocabulary.news=/n.json", "vocabulary.order=audiobook")
+    assert [source.vocabulary for source in both.sources] == [Path("/n.json"), None]
+    assert both.settings == ("vocabulary={news: n.json}", "vocabulary.order=audiobook")
 
 
 def test_a_whole_mapping_that_is_set_has_the_recipes_file_names(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from xttsrecipe.document import parse_document
 from xttsrecipe.errors import RecipeError
 from xttsrecipe.recipe import Merge, Recipe
 from xttsrecipe.rules import rule_problems
+from xttsrecipe.run_folder import RunCheckpoint, Selection, last_checkpoints
 from xttsrecipe.specs import Header
-from xttsrecipe.starter import starter_recipe
+from xttsrecipe.starter import run_recipe, starter_recipe
 from xttsrecipe.validation import validate
 
 from .builders import save, trainer_state, write_recipe, xtts_state
@@ -94,6 +96,24 @@ def test_weights_have_few_digits(tmp_path: Path, header: Header, count: int) -> 
         [dataclasses.replace(header, path=tmp_path / f"v{number}.pth") for number in range(count)], tmp_path
     )
     assert all(len(weight) <= 6 for weight in re.findall(r"(?m)^  v\d+: ([\d.]+)$", text))
+
+
+def test_equal_weights_differ_in_the_last_digit_at_most(tmp_path: Path, header: Header) -> None:
+    for count in range(1, 257, 5):
+        text = starter_recipe(
+            [dataclasses.replace(header, path=tmp_path / f"v{n}.pth") for n in range(count)], tmp_path
+        )
+        weights = written_weights(text)
+        assert (len(weights), sum(weights)) == (count, 1)
+        assert max(weights) - min(weights) <= Decimal("0.0001")
+
+
+def written_weights(text: str) -> list[Decimal]:
+    """The global weights of a recipe as they stand there."""
+    start = text.index("\nweights:\n")
+    return [
+        Decimal(found) for found in re.findall(r"(?m)^  \w[\w-]*: (\S+)$", text[start : text.index("\n\n", start + 1)])
+    ]
 
 
 @pytest.mark.parametrize(
@@ -199,3 +219,101 @@ def test_a_name_that_recipes_would_replace_is_refused(tmp_path: Path, header: He
     (problem,) = caught.value.problems
     assert str(problem) == f"{tmp_path / file}: has ${{ in its name, which recipes replace"
     assert problem.hint == "rename it"
+
+
+def test_a_link_is_named_not_what_it_points_to(voices: Path, tmp_path: Path) -> None:
+    (tmp_path / "latest.pth").symlink_to(voices / "news.pth")
+    text = starter_recipe([inspect(tmp_path / "latest.pth")], tmp_path)
+    assert parse_document(text, "f").data["checkpoints"] == {"latest": "latest.pth"}
+
+
+# --- averages of a run ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a training run with three checkpoints."""
+    folder = tmp_path_factory.mktemp("training") / "GPT_XTTS_FT-June-01-2024_12+00PM-0000000"
+    folder.mkdir()
+    for step, loss in ((900, None), (1000, 2.5), (2000, 2.4)):
+        losses = {"train_loss": 2.0, "eval_loss": loss}
+        save(folder / f"checkpoint_{step}.pth", trainer_state(step), config=CONFIG, step=step, model_loss=losses)
+    return folder
+
+
+def chosen(folder: Path, header: Header, count: int) -> Selection:
+    """So many checkpoints of a run that are not there."""
+    checkpoints = [
+        RunCheckpoint(step, dataclasses.replace(header, path=folder / f"checkpoint_{step}.pth"))
+        for step in range(1000, 1000 * count + 1, 1000)
+    ]
+    return Selection(folder, "last", tuple(checkpoints))
+
+
+@pytest.mark.parametrize("ema", [None, 0.9], ids=["equal", "ema"])
+def test_the_recipe_for_a_run_is_the_golden_one(run: Path, ema: float | None) -> None:
+    text = run_recipe(last_checkpoints(run, 3), run.parent, ema)
+    check_golden(f"starter_run_{ema or 'equal'}.yaml", re.sub(r"[\d.]+ [KM]B", "SIZE", text))
+
+
+def test_the_recipe_for_a_run_is_valid_and_takes_from_the_newest_what_one_gives(run: Path, tmp_path: Path) -> None:
+    path = write_recipe(tmp_path, run_recipe(last_checkpoints(run, 3), tmp_path, 0.5))
+    (result,) = validate([path])
+    assert (result.problems, result.extent) == ((), "its checkpoints' headers too")
+    recipe = load_recipe(path)
+    assert [source.name for source in recipe.sources] == ["step_900", "step_1000", "step_2000"]
+    assert recipe.default.shares == pytest.approx((1 / 7, 2 / 7, 4 / 7), abs=1e-4)
+    assert recipe.metadata_from == 2
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 7, 64, 256])
+@pytest.mark.parametrize("ema", [5e-324, 1e-9, 0.01, 0.5, 0.9, 0.99, 0.999999, 0.123456789, 1.0, 1])
+def test_weights_of_a_run_never_grow_with_age_and_sum_to_1_exactly(
+    tmp_path: Path, header: Header, count: int, ema: float
+) -> None:
+    text = run_recipe(chosen(tmp_path, header, count), tmp_path, ema)
+    weights = written_weights(text)
+    assert (len(weights), sum(weights)) == (count, 1)
+    assert weights == sorted(weights)
+    assert all(len(str(weight)) <= 14 for weight in weights)
+    assert load_recipe(write_recipe(tmp_path, text)).default.shares == tuple(map(float, weights))
+
+
+@given(st.integers(1, 40), st.floats(0.3, 1))
+def test_each_weighs_so_much_of_the_next_newer_one(
+    tmp_path_factory: pytest.TempPathFactory, header: Header, count: int, ema: float
+) -> None:
+    folder = tmp_path_factory.getbasetemp()
+    weights = written_weights(run_recipe(chosen(folder, header, count), folder, ema))
+    total = math.fsum(ema**newer for newer in range(count))
+    for newer, weight in enumerate(reversed(weights)):
+        assert float(weight) == pytest.approx(ema**newer / total, rel=0.1, abs=1e-12)
+        assert float(weight) == pytest.approx(ema**newer / total, abs=1e-4)
+
+
+def test_ema_1_is_equal_parts(tmp_path: Path, header: Header) -> None:
+    run = chosen(tmp_path, header, 5)
+    assert run_recipe(run, tmp_path, 1) == run_recipe(run, tmp_path)
+
+
+@pytest.mark.parametrize("ema", [0, -0.5, 1.0000001, math.nan, math.inf])
+def test_ema_lies_above_0_and_at_most_at_1(tmp_path: Path, header: Header, ema: float) -> None:
+    with pytest.raises(ValueError, match="above 0"):
+        run_recipe(chosen(tmp_path, header, 2), tmp_path, ema)
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"),
+    [
+        ("x", "x_last_2"),
+        ("x/.", "x_last_2"),
+        ("x/y/..", "x_last_2"),
+        ("my run (1)", "my_run_1_last_2"),
+        ("2024", "model_2024_last_2"),
+        ("a\nb", "a_b_last_2"),
+        ("r" * 255, "r" * 100 + "_last_2"),
+    ],
+)
+def test_the_recipe_is_called_after_the_runs_folder(tmp_path: Path, header: Header, folder: str, name: str) -> None:
+    recipe = load_recipe(write_recipe(tmp_path, run_recipe(chosen(tmp_path / folder, header, 2), tmp_path)))
+    assert (recipe.name, recipe.output.path) == (name, tmp_path / f"{name}_merged.pth")

@@ -52,5 +52,5 @@ def test_a_lock_that_was_changed_since_is_told_of(recipe: Path) -> None:
 def test_what_is_not_so_is_an_error(recipe: Path) -> None:
     recipe.with_name("news.pth").unlink()
     recipe.with_name("recipe.lock.yaml").unlink()
-    with pytest.raises(XttsRecipeError, match="its sources are not here, and no lock was found"):
+    with pytest.raises(XttsRecipeError, match="its sources are not here, and no lock of its recipe was found"):
         proof(recipe)

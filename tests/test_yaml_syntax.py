@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 import re
+import unicodedata
 from typing import Any, NamedTuple
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from xttsrecipe.codes import Code
 from xttsrecipe.document import parse_document
 from xttsrecipe.errors import RecipeError
-from xttsrecipe.yaml_syntax import Loader, explain, scalar
+from xttsrecipe.yaml_syntax import Loader, dump, explain, scalar
 
 # Line breaks and control characters cannot stand in a one-line scalar; what is unassigned YAML does not allow.
 TEXTS = st.text(st.characters(exclude_categories=["Cc", "Cs", "Cn", "Zl", "Zp"]), max_size=12)
@@ -328,3 +329,13 @@ def test_the_marks_of_a_merge_conflict_are_told_as_such(text: str, line: int) ->
 @pytest.mark.parametrize("text", ["a: |\n  <<<<<<< HEAD\n  =======\n", "# =======\na: 1\n", 'a: "======="\n'])
 def test_text_that_looks_like_them_is_text(text: str) -> None:
     assert "a" in parse_document(text, "a.yaml").data
+
+
+@pytest.mark.parametrize(
+    "text", ["\u202egnp.htp", "a\u2066b\u2069", "x\u200d", "\ufeff", "\U000e0041", "müde \u200f 声"]
+)
+def test_what_turns_text_around_is_written_as_an_escape(text: str) -> None:
+    written = dump({text: [text]})
+    assert not {character for character in written if unicodedata.category(character) == "Cf"}
+    assert parse_document(written, "x").data == {text: [text]}
+    assert "müde" in dump(["müde \u200f"])

@@ -28,7 +28,7 @@ from .guard import Guard
 from .lock import Lock
 from .options import RunOptions
 from .plan import Plan
-from .provenance.model_card import with_card
+from .provenance.model_card import has_card, with_card
 from .recipe import Recipe
 from .settings import output_setting, parse_setting
 from .sources import open_sources
@@ -77,11 +77,12 @@ def make_plan(recipe: Recipe, lock: Lock | None = None, card: bool | None = None
     """What a run of the recipe will do, tensor by tensor; reads the checkpoints' headers only, without torch.
 
     With a ``lock`` checkpoints may be absent: a plan to look at, not to run. ``card``: whether a model card is written
-    with the output; None for directories only. Raises CheckpointError for sources that cannot be read, RecipeError
-    where recipe and checkpoints do not fit.
+    with the output; None for directories, and anew where one lies beside an old output. Raises CheckpointError for
+    sources that cannot be read, RecipeError where recipe and checkpoints do not fit.
     """
     made = plan.make_plan(recipe, open_sources(recipe.sources, lock=lock))
-    return with_card(made) if card or (card is None and recipe.output.is_directory) else made
+    wanted = recipe.output.is_directory or has_card(made) if card is None else card
+    return with_card(made) if wanted else made
 
 
 def run(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import gc
 import os
-import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,22 +13,22 @@ import typer
 
 from . import api, interrupts, preflight, validation
 from .codes import Code
-from .errors import ExitCode, Location, OutputError, Problem, XttsRecipeError
-from .locking import drift, lock_of
+from .errors import ExitCode, Location, Problem, XttsRecipeError
+from .locking import drift, lock_of, misstatements
 from .patterns import PatternError
 from .report import inspection
 from .report import plan as plan_report
 from .report.components import components_json, components_text
 from .report.methods import method_text, methods_json, methods_text, unknown_method
 from .report.plan_json import plan_json
-from .report.problems import problem_text, relative
+from .report.problems import problem_text
 from .report.streams import say, say_note, show
 from .report.validation import ValidationFormat, show_validations
 from .schema import schema_text
-from .starter import starter_recipe
 from .verbs import verb
 from .verbs.arguments import OutputPath, RecipeFile, Settings, loaded_recipe
 from .verbs.diff import diff
+from .verbs.init import init
 from .verbs.provenance import lock, show_recipe, verify
 from .verbs.run import run
 from .version import __version__
@@ -53,7 +52,6 @@ _verb(run)
 
 # Whether a file can be read is ours to say, with what to do about it.
 _argument = functools.partial(typer.Argument, show_default=False, readable=False)
-_file_option = functools.partial(typer.Option, show_default=False, readable=False)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 
@@ -87,6 +85,8 @@ def plan(
     for problem in drift(loaded, its_lock, made) if its_lock else ():
         refused = problem.code is Code.SOURCE_NOT_AS_LOCKED
         say(f"{'run would be refused' if refused else 'note'}: {problem_text(problem)}")
+    for problem in misstatements(made, its_lock) if its_lock else ():
+        say(f"note: {problem_text(problem)}")
 
 
 @_verb
@@ -189,45 +189,7 @@ def methods(
         show(methods_text() if name is None else method_text(name))
 
 
-@_verb
-def init(
-    checkpoints: Annotated[
-        list[Path],
-        _argument(metavar="CHECKPOINT...", help="The checkpoints to merge: files or model directories."),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FILE",
-            help="Write the recipe here instead of to stdout.",
-            show_default=False,
-            readable=False,
-        ),
-    ] = None,
-) -> None:
-    """Write a commented recipe that merges the given checkpoints in equal parts."""
-    headers = api.inspect_all(checkpoints)
-    text = starter_recipe(headers, output.parent if output else Path())
-    if output is None:
-        show(text)
-        return
-    try:
-        with output.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise OutputError(
-            Problem(
-                Code.RECIPE_EXISTS, "exists: it is not overwritten", Location(str(output)), hint="choose another name"
-            )
-        ) from None
-    except OSError as error:
-        what = f"cannot be written: {error.strerror or error}"
-        raise OutputError(Problem(Code.UNWRITABLE, what, Location(str(output)))) from error
-    say(f"wrote {relative(output)}; see what it does with: xttsrecipe plan {shlex.quote(str(output))}\n")
-
-
+_verb(init)
 for function in (lock, verify):
     _verb(function)
 _verb(show_recipe, "show")

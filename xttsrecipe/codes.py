@@ -87,6 +87,8 @@ class Code(Enum):
     DIGEST_DIFFERS = ("XR318", "A checkpoint is not the file whose sha256 the recipe names.")
     NO_MATCHING_KEY = ("XR319", "The checkpoint has no tensor that the pattern matches.")
     NO_COMPONENTS = ("XR320", "The checkpoint is not XTTS, and only XTTS has named components.")
+    TOO_FEW_CHECKPOINTS = ("XR321", "The folder of a training run has fewer checkpoints than are asked for.")
+    NO_EVAL_LOSS = ("XR322", "No checkpoint of a training run says what its eval_loss is.")
 
     DIFFERENT_MODELS = ("XR401", "The sources are different models: XTTS v1 and v2, or XTTS and something else.")
     DIFFERENT_ARCHITECTURES = ("XR402", "The configs of the sources describe different networks.")
@@ -147,6 +149,7 @@ class Code(Enum):
     CANNOT_BE_VERIFIED = ("XR709", "Neither the sources nor a lock with the output's digest are at hand.")
     SOURCE_NOT_AS_MADE_FROM = ("XR710", "A source is not the file that the output was made from.")
     NOT_AS_MADE = ("XR711", "The output is not what its recipe makes of its sources.")
+    ONE_LOCK_FOR_TWO = ("XR712", "Two recipes would have one lock, as only their suffixes differ.")
     GIT_MISSING = ("XR720", "Revisions are read by git, which is not installed or cannot be started.")
     NO_REPOSITORY = ("XR721", "The current folder is in no git repository, or in one without a work tree.")
     GIT_FAILED = ("XR722", "Git refuses to read the repository, or fails.")

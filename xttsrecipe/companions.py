@@ -17,7 +17,7 @@ from .errors import Problem, listed
 from .licence import card_digest, is_card
 from .metadata import OutputMetadata
 from .recipe import Recipe
-from .specs import CompanionFile, Header, TensorSpec
+from .specs import CompanionFile, FileStamp, Header, TensorSpec
 from .steps import Step, text_step
 from .text_rows import OutputVocabulary, vocabularies_differ
 from .text_tokens import TextTokens, with_text_tokens
@@ -65,12 +65,12 @@ def plan_companions(
     names = recipe.source_names
     if not recipe.output.is_directory:
         if vocabulary and vocabularies_differ(headers):
-            yield _vocabulary_file(vocabulary_name(recipe.output.path), names, vocabulary)
+            yield _vocabulary_file(vocabulary_name(recipe.output.path), names, headers, vocabulary)
         return
     giver = giver_of(recipe, headers)
     yield _config_file(recipe, headers, giver, metadata, tokens, {step.key: step.spec for step in steps})
     if vocabulary:
-        yield _vocabulary_file(VOCABULARY_FILE, names, vocabulary)
+        yield _vocabulary_file(VOCABULARY_FILE, names, headers, vocabulary)
     else:
         text = text_step(steps)
         owner = names[text.sources[0] if text else 0]
@@ -91,11 +91,17 @@ def vocabulary_name(output: Path) -> str:
     return f"{output.stem}.{VOCABULARY_FILE}"
 
 
-def _vocabulary_file(name: str, names: Sequence[str], vocabulary: OutputVocabulary) -> Companion:
+def _vocabulary_file(
+    name: str, names: Sequence[str], headers: Sequence[Header], vocabulary: OutputVocabulary
+) -> Companion:
     if vocabulary.owner is None:
         origin = f"merged from {listed([names[index] for index in vocabulary.known])}"
     else:
         origin = f"of {names[vocabulary.owner]}"
+    known = None if vocabulary.owner is None else headers[vocabulary.owner].vocabulary
+    if known and known.locked:  # of which the text is not known
+        stamp = FileStamp(len(known.text), 0, 0)
+        return Companion(name, origin, CompanionFile(known.path, stamp, f"sha256:{known.digest}"))
     return Companion(name, origin, vocabulary.merged.text)
 
 

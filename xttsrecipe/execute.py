@@ -29,7 +29,7 @@ from .heap import give_back_large_blocks
 from .lanes import Lane
 from .nonfinite import NonFiniteCount
 from .options import RunOptions
-from .plan import HELD_BYTES, Plan, held_bytes
+from .plan import Plan, held_at_once, held_bytes
 from .provenance.comparison import Comparison
 from .source_files import SourceFile
 from .specs import Header
@@ -109,10 +109,10 @@ def _stream(
     """
     output = plan.recipe.output.path
     steps = Shared(enumerate(plan.steps))
-    most_held = max(map(held_bytes, plan.steps), default=0)
-    if most_held:
+    held = held_at_once(plan.steps)
+    if held:
         give_back_large_blocks()
-    room = Room(max(HELD_BYTES, most_held))
+    room = Room(held)
     crew = Crew()
     found: dict[int, NonFinite | None] = {}
     digests: dict[str, str] = {}

@@ -19,6 +19,7 @@ from .locking import (
     header_problems,
     lock_of,
     locked_source,
+    misstatements,
     new_lock,
     not_meant,
     uncovered,
@@ -83,7 +84,10 @@ class Guard:
     @property
     def drift(self) -> list[Problem]:
         """Where the lock does not speak of what is run: no reason to refuse it, but to be known."""
-        return drift(self.plan.recipe, self._lock, None if self._covers else self.plan) if self._lock else []
+        if self._lock is None:
+            return []
+        found = drift(self.plan.recipe, self._lock, None if self._covers else self.plan)
+        return [*found, *misstatements(self.plan, self._lock)]
 
     @property
     def is_up_to_date(self) -> bool:
@@ -93,10 +97,13 @@ class Guard:
 
     @property
     def _is_as_locked(self) -> bool:
-        """Whether the output that is there has the tensors that a lock has of it; looked at where it must."""
+        """Whether sources and output are, to the byte, those that a lock has; looked at where they must be."""
         if not self._locked or self._lock is None:
             return True
-        return stored_digest(open_checkpoint(self.plan.model_path)) == self._lock.output
+        with SourceDigests(self._headers[name] for name in self._wanted) as digests:
+            if stored_digest(open_checkpoint(self.plan.model_path)) != self._lock.output:
+                return False
+            return all(digests.of(self._headers[name]) == digest for name, digest in self._wanted.items())
 
     def options(self, options: RunOptions | None) -> RunOptions:
         """The options with which the lock learns what it has of an output."""
@@ -167,7 +174,7 @@ class Guard:
 
 def _content(path: Path) -> bytes | None:
     with contextlib.suppress(OSError):
-        return path.read_bytes()
+        return path.read_bytes() if path.is_file() else None
     return None
 
 

@@ -13,8 +13,10 @@ from .xtts import CARD_FILE
 
 # A card is a page; what is larger is none.
 _MAX_BYTES = 1 << 20
-_FRONT_MATTER = re.compile(rb"\A---\r?\n(?:.*\r?\n)*?---\r?$", re.MULTILINE)
-_LINE = re.compile(rb"^(?:license(?:_name|_link)?|# license) *:.*\n", re.MULTILINE)
+_FENCE = b"---"
+_FIELD = re.compile(rb"(?:license(?:_name|_link)?|# license) *:")
+# A list or a text over several lines. What is empty goes with what stands before it.
+_GOES_ON = re.compile(rb"[ \t]+\S|- |-?\s*\Z")
 # What stands in a new card.
 REMINDER = (
     "# license: yours to say. XTTS itself is under the Coqui Public Model License (https://coqui.ai/cpml.txt),\n"
@@ -25,24 +27,23 @@ PLAIN_REMINDER = "# license: yours to say\n"
 
 def licence_at(path: Path) -> str:
     """The lines that say the licence in the card at ``path``; nothing where there are none, or no card."""
-    content = _card(path)
-    lines = [line for line in _LINE.findall(_front_matter(content)) if not line.startswith(b"#")]
+    lines, _, _ = _parted(card_at(path))
     try:
-        return b"".join(lines).decode().replace("\r\n", "\n")
+        return b"".join(line for line in lines if not line.startswith(b"#")).decode().replace("\r\n", "\n")
     except UnicodeDecodeError:
         return ""
 
 
 def digest_at(path: Path) -> str:
     """``content_digest`` of a file that lies with an output, of a card without its licence. Raises OSError."""
-    content = _card(path)
+    content = card_at(path)
     return card_digest(content) if content else content_digest(path)
 
 
 def card_digest(content: bytes) -> str:
     """The digest of a card without its licence."""
-    front = _front_matter(content)
-    return bytes_digest(_LINE.sub(b"", front) + content[len(front) :])
+    _, others, text = _parted(content)
+    return bytes_digest(b"".join([*others, text]))
 
 
 def is_card(name: str) -> bool:
@@ -50,7 +51,8 @@ def is_card(name: str) -> bool:
     return name == CARD_FILE or name.endswith(f".{CARD_FILE}")
 
 
-def _card(path: Path) -> bytes:
+def card_at(path: Path) -> bytes:
+    """What the card at ``path`` holds; nothing where there is none, or what cannot be one."""
     try:
         if is_card(path.name) and path.is_file() and path.stat().st_size <= _MAX_BYTES:
             return path.read_bytes()
@@ -59,6 +61,17 @@ def _card(path: Path) -> bytes:
     return b""
 
 
-def _front_matter(content: bytes) -> bytes:
-    found = _FRONT_MATTER.match(content)
-    return found[0] if found else b""
+def _parted(content: bytes) -> tuple[list[bytes], list[bytes], bytes]:
+    """The lines of the front matter that say the licence, its others, and what follows: all, where there is none."""
+    lines = content.splitlines(keepends=True)
+    ends = [number for number, line in enumerate(lines) if line.rstrip(b"\r\n") == _FENCE]
+    if len(ends) < 2 or ends[0] != 0:
+        return [], [], content
+    licence: list[bytes] = []
+    others: list[bytes] = []
+    goes_on = False
+    for line in lines[: ends[1]]:
+        is_field = _FIELD.match(line) is not None
+        goes_on = not line.startswith(b"#") if is_field else goes_on and _GOES_ON.match(line) is not None
+        (licence if is_field or goes_on else others).append(line)
+    return licence, others, b"".join(lines[ends[1] :])

@@ -12,9 +12,12 @@ from .digests.plan import plan_digest
 from .digests.sources import sha256_of
 from .errors import Location, Problem, RecipeError, listed
 from .lock import Lock, LockedSource, lock_path, lock_text, read_lock
+from .lock.header import other_fields
+from .lock.vocabulary import vocabularies_data
 from .metadata import training_of
 from .plan import Plan
 from .recipe import Recipe, Source
+from .recipe_files import sibling_of
 from .sources import vocabulary_of
 from .specs import Header, Vocabulary
 
@@ -29,8 +32,10 @@ def lock_of(recipe: Recipe) -> Lock | None:
 
 def new_lock(plan: Plan, old: Lock | None) -> str:
     """The lock of a plan as text. Sources that are not here stay as in the ``old`` lock; so does the output's digest
-    where the plan is the same. Raises CheckpointError for a source that cannot be read, RecipeError.
+    where plan and sources are the same. Raises CheckpointError for a source that cannot be read, RecipeError.
     """
+    if sibling := sibling_of(plan.recipe.file):
+        raise RecipeError(_shared(plan.recipe, sibling))
     headers = dict(zip(plan.recipe.source_names, plan.headers, strict=True))
     known = old.sources if old else {}
     digests = sha256_of({name: header for name, header in headers.items() if not header.from_lock})
@@ -41,8 +46,22 @@ def new_lock(plan: Plan, old: Lock | None) -> str:
         if source.sha256 and source.sha256 != locked[name].sha256:
             raise RecipeError(not_meant(source, header, locked[name].sha256))
     digest = plan_digest(plan)
-    output = old.output if old and old.plan == digest else None
-    return lock_text(plan.recipe, locked, digest, output)
+    return lock_text(plan.recipe, locked, digest, old.output if old and _is_same(old, digest, locked) else None)
+
+
+def _shared(recipe: Recipe, other: Path) -> Problem:
+    return Problem(
+        Code.ONE_LOCK_FOR_TWO,
+        f"would have the same lock as {other.name}: {lock_path(recipe.file).name}",
+        Location(str(recipe.file)),
+        hint="give one of them another name",
+    )
+
+
+def _is_same(old: Lock, digest: str, locked: Mapping[str, LockedSource]) -> bool:
+    """Whether a lock is of this plan over these files: the headers in a plan's digest may say nothing of the data."""
+    before = {name: source.sha256 for name, source in old.sources.items()}
+    return old.plan == digest and before == {name: source.sha256 for name, source in locked.items()}
 
 
 def locked_source(source: Source, header: Header, sha256: str) -> LockedSource:
@@ -105,6 +124,40 @@ def drift(
     return found
 
 
+def misstatements(plan: Plan, lock: Lock) -> Iterator[Problem]:
+    """Where a lock says other things of sources than their files do, which by all digests are those that were locked.
+
+    That does not touch a run, which does not read them; it does whatever rests on the lock alone.
+    """
+    headers = dict(zip(plan.recipe.source_names, plan.headers, strict=True))
+    changed = changed_sources(plan, lock)
+    vocabularies = _other_vocabularies(headers, lock)
+    for source in plan.recipe.sources:
+        header = headers[source.name]
+        if source.name not in lock.sources or header.from_lock or source.name in changed:
+            continue
+        fields = other_fields(header, lock.sources[source.name].header)
+        if source.name in vocabularies:
+            fields.append("vocabulary")
+        if fields:
+            yield Problem(
+                Code.SOURCE_NOT_AS_LOCKED,
+                f"{lock.file.name} says of {source.name} what its file does not: {listed(fields)}",
+                source.where,
+                hint="by its digests it is the file that was locked, so the lock was edited: xttsrecipe lock RECIPE",
+            )
+
+
+def _other_vocabularies(headers: Mapping[str, Header], lock: Lock) -> set[str]:
+    """The sources of which the lock tells other tokens than their vocabularies have, where all of these are here."""
+    here = {name: its.vocabulary for name, its in headers.items() if its.vocabulary and not its.vocabulary.locked}
+    said = {name: its.header.vocabulary.locked for name, its in lock.sources.items() if its.header.vocabulary}
+    if here.keys() != said.keys():
+        return set()
+    told = vocabularies_data(here)
+    return {name for name in here if told[name] != said[name]}
+
+
 def _named_otherwise(recipe: Recipe, lock: Lock) -> Iterator[Problem]:
     for source in recipe.sources:
         locked = lock.sources.get(source.name)
@@ -151,16 +204,31 @@ def _facts(header: Header) -> tuple[object, ...]:
 def changed(source: Source, header: Header, digest: str | None, lock: Lock) -> Problem:
     """The problem of a source that is not what was locked; ``digest``: its sha256, hex, where that is known."""
     locked = lock.sources[source.name]
-    files = [name for name, file in header.companions.items() if locked.header.companions.get(name) != file]
-    beside = f"; beside it differ: {', '.join(files)}" if header.directory and digest == locked.sha256 else ""
+    found, expected = _identity(digest, header), _identity(locked.sha256, locked.header)
+    what = f"{source.name} is not the file that was locked in {lock.file.name}"
+    if _is_same_model(digest, header, locked):
+        vocabularies = [its.vocabulary and its.vocabulary.digest for its in (header, locked.header)]
+        if vocabularies[0] != vocabularies[1]:
+            what = f"the vocabulary of {source.name} is not the one that was locked in {lock.file.name}"
+            found, expected = (f"sha256 {digest}" if digest else "none" for digest in vocabularies)
+        now, before = ({name: file.digest for name, file in its.companions.items()} for its in (header, locked.header))
+        if files := [name for name in sorted({*now, *before}) if now.get(name) != before.get(name)]:
+            found += f"; beside the model differ: {', '.join(files)}"
     return Problem(
         Code.SOURCE_NOT_AS_LOCKED,
-        f"{source.name} is not the file that was locked in {lock.file.name}",
+        what,
         source.where,
-        found=_identity(digest, header) + beside,
-        expected=_identity(locked.sha256, locked.header),
+        found=found,
+        expected=expected,
         hint="get the right file; or, if this one is meant, lock it anew: xttsrecipe run --update-lock",
     )
+
+
+def _is_same_model(digest: str | None, header: Header, locked: LockedSource) -> bool:
+    """Whether the model's own file is the one that was locked, as far as is known."""
+    if digest is not None:
+        return digest == locked.sha256
+    return (header.digest, header.stamp.size) == (locked.header.digest, locked.header.stamp.size)
 
 
 def _identity(digest: str | None, header: Header) -> str:

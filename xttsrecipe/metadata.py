@@ -6,16 +6,17 @@ weights_only.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 from .codes import Code
 from .errors import Problem, listed
-from .recipe import Recipe
+from .recipe import Recipe, Source
+from .settings import unexpanded
 from .specs import Header
 from .text_tokens import TextTokens, with_text_tokens
 from .version import __version__
@@ -194,11 +195,10 @@ def _provenance(recipe: Recipe, headers: Sequence[Header]) -> dict[str, Any]:
         "sources": [
             {
                 "name": source.name,
-                # Names of files may hold bytes that are no text.
-                "file": source.path.name.encode("utf-8", "replace").decode(),
+                "file": _file_name(source),
                 "size": header.stamp.size,
                 "header_sha256": header.digest,
-                **({"vocabulary_sha256": _sha256(header.vocabulary.text)} if header.vocabulary else {}),
+                **({"vocabulary_sha256": header.vocabulary.digest} if header.vocabulary else {}),
             }
             for source, header in zip(recipe.sources, headers, strict=True)
         ],
@@ -208,8 +208,13 @@ def _provenance(recipe: Recipe, headers: Sequence[Header]) -> dict[str, Any]:
     return made
 
 
-def _sha256(text: bytes) -> str:
-    return hashlib.sha256(text).hexdigest()
+def _file_name(source: Source) -> str:
+    """What a source's file is called; as it is written where that stands for something of this machine's own, which may
+    be a secret.
+    """
+    path = Path(source.text) if unexpanded(source.text) else source.path
+    # Names of files may hold bytes that are no text.
+    return path.name.encode("utf-8", "replace").decode()
 
 
 def left_behind(header: Header) -> list[str]:

@@ -18,6 +18,7 @@ from .companions import Companion, plan_companions
 from .errors import Problem, RecipeError, listed
 from .gradients import gradient_problems
 from .metadata import OutputMetadata, architecture_problems, merge_metadata
+from .methods import METHODS
 from .recipe import Recipe
 from .rules import deciding_rules, idle_rule_problems
 from .specs import DType, FileStamp, Header, StoredTensor
@@ -93,9 +94,9 @@ class Plan:
     @property
     def memory(self) -> int:
         """Peak resident bytes, estimated from above: what importing takes, pieces, and tensors that are held whole."""
-        held = max(map(held_bytes, self.steps), default=0)
+        held = held_at_once(self.steps)
         tensors = sum(len(header.tensors) + len(header.training_only) for header in self.headers) + len(self.steps)
-        return _IMPORT_BYTES + PIECES_BYTES + max(held, HELD_BYTES if held else 0) + tensors * _BYTES_PER_TENSOR
+        return _IMPORT_BYTES + PIECES_BYTES + held + tensors * _BYTES_PER_TENSOR
 
     @property
     def disk(self) -> int:
@@ -238,6 +239,12 @@ def piece_elements(step: Step, threads: int) -> int:
     return min(PIECE_ELEMENTS, max(units, 1) * _PIECE_UNIT)
 
 
+def held_at_once(steps: Sequence[Step]) -> int:
+    """Bytes of tensors that threads together may hold whole: room for the largest, or for two that are not so large."""
+    most = max(map(held_bytes, steps), default=0)
+    return max(most + most // 2, HELD_BYTES) if most else 0
+
+
 def held_bytes(step: Step) -> int:
     """Bytes of tensors that must be in memory whole while a step is at work: scattered ones, and all where the method
     needs them.
@@ -251,7 +258,10 @@ def _bytes_per_element(step: Step) -> int:
     one; and what the method makes: two of the computed type, or of float64 where more than two are summed in it.
     """
     inputs = sorted((_input_bytes(tensor, step.compute) for tensor in step.inputs), reverse=True)
-    made = 2 * (DType.FLOAT64 if len(inputs) > 2 else step.compute).itemsize
+    if step.method in METHODS and not METHODS[step.method].reuses_memory:
+        made = step.compute.itemsize * 3 // 2  # the result; the rest is made piece by piece
+    else:
+        made = 2 * (DType.FLOAT64 if len(inputs) > 2 else step.compute).itemsize
     written = step.spec.dtype.itemsize if step.spec.dtype != step.compute else 0
     return sum(inputs[:2] if takes_one_by_one(step) else inputs) + made + written
 
@@ -287,14 +297,15 @@ def _notes(recipe: Recipe, headers: Sequence[Header], layout: str) -> Iterator[s
 
 
 def _whole_notes(steps: Sequence[Step]) -> Iterator[str]:
-    """Which methods need more than pieces, and what that comes to."""
-    held: dict[str, list[int]] = {}
+    """Which rules need more than pieces, and what that comes to."""
+    held: dict[tuple[str | None, str], list[int]] = {}
     for step in steps:
         if not is_elementwise(step):
-            held.setdefault(step.method, []).append(held_bytes(step))
-    for method, sizes in held.items():
+            held.setdefault((step.rule, step.method), []).append(held_bytes(step))
+    for (rule, method), sizes in held.items():
+        who = f'{method} of rule "{rule}"' if rule is not None else f"{method} of the global weights"
         count = "1 tensor" if len(sizes) == 1 else f"{len(sizes)} tensors"
-        yield f"{method} needs {count} in memory whole, one or a few at a time: up to {max(sizes) / 1e6:.3g} MB for one"
+        yield f"{who} needs {count} in memory whole, one or two at a time: up to {max(sizes) / 1e6:.3g} MB for one"
 
 
 def rules_of(plan: Plan) -> Mapping[str | None, list[Step]]:

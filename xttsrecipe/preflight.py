@@ -17,10 +17,11 @@ from .checkpoints.unchanged import stamps_at
 from .codes import Code
 from .companions import vocabulary_name
 from .errors import CheckpointError, Location, OutputError, Problem, listed
-from .licence import digest_at
+from .licence import digest_at, licence_at
 from .metadata import provenance_of
 from .plan import Plan
 from .remains import recover
+from .xtts import CARD_FILE
 
 
 def check(plan: Plan, force: bool = False, on_note: Callable[[str], None] = lambda text: None) -> Plan:
@@ -38,6 +39,12 @@ def check(plan: Plan, force: bool = False, on_note: Callable[[str], None] = lamb
     if problems:
         raise OutputError(problems)
     return dataclasses.replace(plan, replaced=replaced)
+
+
+def clear(plan: Plan, on_note: Callable[[str], None]) -> None:
+    """Clear what runs to the same output left when they were killed, unless one is at work: for who writes nothing."""
+    for _ in _recover(plan, on_note):
+        pass
 
 
 def _recover(plan: Plan, on_note: Callable[[str], None]) -> Iterator[Problem]:
@@ -195,6 +202,9 @@ def _directory_refusals(plan: Plan, force: bool) -> Iterator[Problem]:
         yield _foreign(output)
         return
     changed = _not_as_written(made, (path for path in output.iterdir() if path != plan.model_path))
+    card = output / CARD_FILE
+    if licence_at(card) and card.name not in [companion.name for companion in plan.companions]:
+        changed = sorted({*changed, card.name})  # it would go with the card
     if changed:
         yield _refused(
             Code.CHANGED_SINCE_WRITTEN,

@@ -63,12 +63,15 @@ def output_setting(path: str) -> Setting:
 
 
 def apply_setting(document: Document, setting: Setting) -> Document:
-    """The document as a setting changes it. Raises RecipeError where there is no such checkpoint."""
+    """The document as a setting changes it. Raises RecipeError where there is no such checkpoint, or vocabulary: a
+    setting says where a file lies that the recipe names.
+    """
     path, value, origin = setting.path, setting.value, Location(setting.origin)
     if setting.names_a_file:
         slash = "/" if value.endswith(("/", os.sep)) else ""  # which says that it is a folder
         value = str(Path.cwd() / expanded(value)) + slash
-    known = document.data.get("checkpoints") if isinstance(document.data, dict) else None
+    data = document.data if isinstance(document.data, dict) else {}
+    known = data.get("checkpoints")
     if path[0] == "checkpoints" and len(path) > 1 and isinstance(known, dict):
         if path[1] not in known:
             # A new source would change every weight; a typo must not do that.
@@ -78,6 +81,15 @@ def apply_setting(document: Document, setting: Setting) -> Document:
             )
         if len(path) == 2 and isinstance(known[path[1]], dict):
             path = (*path, "path")  # the digest beside it still holds
+    if setting.names_a_file and path[0] == "vocabulary":
+        vocabularies = data.get("vocabulary") or {}
+        if isinstance(vocabularies, dict) and path[1] not in vocabularies:
+            # What only a command line names would not be in the output's record.
+            named = [name for name in vocabularies if name != ORDER]
+            what = f"the recipe names no vocabulary for {path[1]!r}{did_you_mean(path[1], named)}"
+            expected = f"one of {', '.join(named)}" if named else None
+            hint = f"name it in the recipe: vocabulary: {{{path[1]}: PATH}}"
+            raise RecipeError(Problem(Code.UNKNOWN_SOURCE, what, origin, expected=expected, hint=hint))
     return document.with_value(path, value, origin)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -58,6 +59,8 @@ def is_here(source: Source) -> bool:
     """
     model = source.path / MODEL_FILES[0] if os.path.isdir(source.path) else source.path  # noqa: PTH112 # never raises
     try:
+        if not stat.S_ISREG(model.stat().st_mode):
+            return True  # of a device or pipe, whose reading might never end, the reader says what it is
         with model.open("rb") as file:
             return file.read(len(_LFS_POINTER)) != _LFS_POINTER
     except (OSError, ValueError):

@@ -14,7 +14,7 @@ from .digests.cache import recalled
 from .errors import Location, Problem, RecipeError, XttsRecipeError, listed
 from .gradients import gradient_problems
 from .lock import Lock
-from .locking import contradictions, drift, lock_of
+from .locking import contradictions, drift, lock_of, misstatements
 from .outcome import Validation
 from .plan import Plan, make_plan
 from .recipe import Recipe, Source
@@ -112,4 +112,5 @@ def _drift(recipe: Recipe, lock: Lock | None, plan: Plan | None, readers: _Reade
     headers = zip(recipe.source_names, plan.headers, strict=True) if plan else ()
     known = {name: recalled(header.path, header.stamp) for name, header in headers if not header.from_lock}
     digests = {name: digest for name, digest in known.items() if digest}
-    return tuple(drift(recipe, lock, plan, digests, readers.read_vocabulary))
+    found = drift(recipe, lock, plan, digests, readers.read_vocabulary)
+    return (*found, *(misstatements(plan, lock) if plan else ()))

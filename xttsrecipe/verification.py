@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,10 @@ from pathlib import Path
 from . import api
 from .codes import Code
 from .digests.plan import plan_digest
+from .digests.sources import SourceDigests
 from .errors import CheckpointError, Location, Problem, XttsRecipeError
 from .lock import Lock, lock_path, read_lock
+from .metadata import recorded_sources
 from .options import RunOptions
 from .plan import Plan, make_plan
 from .provenance import remaking
@@ -61,8 +64,14 @@ def _by_sources(making: Making, plan: Plan, progress: _Progress, options: RunOpt
     other = list(remaking.mismatches(making, plan))
     if other:
         raise _not_as_made(making, "", other)
-    with progress(plan.nbytes, "comparing") as on_bytes:
-        differing = api.compare(plan, making.header, on_bytes, options)
+    stated = remaking.stated_digests(making, plan)
+    headers = dict(zip(plan.recipe.source_names, plan.headers, strict=True))
+    with SourceDigests(headers[name] for name in stated) as digests:
+        with progress(plan.nbytes, "comparing") as on_bytes:
+            differing = api.compare(plan, making.header, on_bytes, options)
+        problems = list(remaking.digest_problems(making, plan, digests.of))
+    if problems:
+        raise CheckpointError(problems)
     if differing:
         count = f": {counted(len(differing), 'tensor')} of {len(plan.steps)} differ"
         raise _not_as_made(making, count, [f"{name}: from element {first:,} on" for name, first in differing.items()])
@@ -77,7 +86,7 @@ def _not_as_made(making: Making, count: str, details: Sequence[str]) -> XttsReci
 def _by_lock(making: Making, recipe: Path | None, absent: Sequence[str]) -> Proof:
     found = _lock_of(making, recipe)
     if found is None or found[0].output is None:
-        why = f"{found[0].file.name} has no digest of an output" if found else "no lock was found"
+        why = f"{found[0].file.name} has no digest of an output" if found else "no lock of its recipe was found"
         raise XttsRecipeError(
             Problem(
                 Code.CANNOT_BE_VERIFIED,
@@ -88,9 +97,7 @@ def _by_lock(making: Making, recipe: Path | None, absent: Sequence[str]) -> Proo
             )
         )
     lock, plan = found
-    other = list(remaking.mismatches(making, plan, with_config=False))
-    if plan_digest(plan) != lock.plan:
-        other.append(f"recipe: is not the one that {lock.file.name} is of")
+    other = [*remaking.mismatches(making, plan, from_lock=True), *_not_of(lock, plan, making)]
     if other:
         raise _not_as_made(making, "", other)
     digest = stored_digest(making.header)
@@ -109,23 +116,41 @@ def _by_lock(making: Making, recipe: Path | None, absent: Sequence[str]) -> Proo
 
 
 def _lock_of(making: Making, recipe: Path | None) -> tuple[Lock, Plan] | None:
-    """The lock beside the recipe or, where that is looked for, the one that is of the recipe that the output holds, and
-    the plan of that recipe over what the lock says of its sources.
+    """The lock beside the recipe or, where that is looked for, one that is of the recipe that the output holds and of
+    the sources that it says it has, rather with the digest of an output; and the plan of that recipe over what the lock
+    says of its sources.
     """
+    if recipe and os.path.isfile(recipe):  # noqa: PTH113 # never raises
+        return _planned_by(read_lock(lock_path(recipe)), making, recipe.parent)
     found: tuple[Lock, Plan] | None = None
     for folder in remaking.folders(making.header, recipe):
-        named = recipe is not None and os.path.isfile(recipe)  # noqa: PTH113 # never raises
-        paths = [lock_path(recipe)] if recipe and named else sorted(folder.glob(f"*{LOCK_SUFFIX}"))[:_MOST_LOCKS]
-        made = remaking.recipe_in(making, folder, ())
-        for path in paths:
-            lock = read_lock(path)
-            if lock is None or not all(source.name in lock.sources for source in made.sources):
-                continue
-            plan = make_plan(made, [header for source in made.sources if (header := lock.header_of(source))])
-            found = found or (lock, plan)
-            if plan_digest(plan) == lock.plan:
-                return lock, plan
+        for path in sorted(folder.glob(f"*{LOCK_SUFFIX}"))[:_MOST_LOCKS]:
+            its = None
+            with contextlib.suppress(XttsRecipeError):  # it is another recipe's, whatever is wrong with it
+                its = _planned_by(read_lock(path), making, folder)
+            if its and not any(_not_of(*its, making)):
+                if its[0].output:
+                    return its
+                found = found or its
     return found
+
+
+def _planned_by(lock: Lock | None, making: Making, folder: Path) -> tuple[Lock, Plan] | None:
+    made = remaking.recipe_in(making, folder, ())
+    if lock is None or not all(source.name in lock.sources for source in made.sources):
+        return None
+    headers = [header for source in made.sources if (header := lock.header_of(source))]
+    return lock, remaking.with_its_card(making, make_plan(made, headers))
+
+
+def _not_of(lock: Lock, plan: Plan, making: Making) -> Iterator[str]:
+    """Why a lock is not of an output's recipe over its sources."""
+    if plan_digest(plan) != lock.plan:
+        yield f"recipe: is not the one that {lock.file.name} is of"
+    recorded = recorded_sources(making.data)
+    for name in remaking.stated_digests(making, plan):
+        if recorded[name]["sha256"] != lock.sources[name].sha256:
+            yield f"sources.{name}.sha256: is not the one that {lock.file.name} has"
 
 
 def _place(making: Making) -> Location:

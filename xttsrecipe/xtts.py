@@ -21,6 +21,8 @@ from .errors import CheckpointError, Location, Problem
 from .patterns import KeyTest, compile_pattern
 from .specs import DType, FileStamp, Header, RawCheckpoint, StoredTensor, TensorSpec
 
+# What ``Header.layout`` may be.
+LAYOUTS = ("release", "trainer", "shrunk", "bare", "plain")
 TRAINER_PREFIX = "xtts."
 # The training wrapper's own modules, not part of the voice: carried from one source or dropped, never averaged.
 _TRAINING_ONLY = ("dvae.", "torch_mel_spectrogram_")
@@ -276,6 +278,14 @@ def _version(tensors: Mapping[str, StoredTensor], leftovers: Sequence[str]) -> s
         case 6681:
             return "v2.0.3"
     return f"v2, {'extended' if rows > 6153 else 'own'} vocabulary ({rows} rows)"
+
+
+def is_version(text: str) -> bool:
+    """Whether this is what the version of a header may be."""
+    return (
+        re.fullmatch(r"v1(\.1)?|v2(\.0\.0-2\.0\.2|\.0\.3|, (extended|own) vocabulary \([0-9]+ rows\))?", text)
+        is not None
+    )
 
 
 def _is_v1(tensors: Mapping[str, StoredTensor]) -> bool:

@@ -6,6 +6,7 @@ In the core schema ``no`` is text and ``1e-3`` a number (https://yaml.org/spec/1
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
@@ -79,10 +80,17 @@ _Dumper.add_representer(str, _quoted)
 
 def dump(data: Any) -> str:
     """Plain data as YAML, in its order: all text is quoted that is not plainly a word, so that readers of YAML 1.1 and
-    1.2 take it for the same.
+    1.2 take it for the same. Characters that are not seen, and may turn the order of others around, are escaped.
     """
     text: str = yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=4096)
-    return text
+    return text if text.isascii() else "".join(map(_seen, text))  # whatever is not ASCII stands in double quotes
+
+
+def _seen(character: str) -> str:
+    if character.isascii() or unicodedata.category(character) != "Cf":
+        return character
+    number = ord(character)
+    return f"\\u{number:04X}" if number < 1 << 16 else f"\\U{number:08X}"
 
 
 def merge_conflict(lines: Sequence[str]) -> tuple[int, str] | None:

@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
 from tests import samples
+from tests.builders import write_recipe
 from tests.reviews import TWO, differing, reviewed
 from tests.voices import two_voices
+from xttsrecipe.api import load_recipe, make_plan
 from xttsrecipe.diff.plans import diff_plans
+from xttsrecipe.lock import parse_lock
+from xttsrecipe.locking import new_lock
+from xttsrecipe.review import known_of, plan_for_review
 
 THEIRS = "of news, with the output's text tokens"
 
@@ -86,3 +92,22 @@ def test_vocabularies_that_a_recipe_names_are_compared(tmp_path: Path) -> None:
         "vocabulary of audiobook": (None, str(tmp_path / "c.json")),
         "vocabulary.order": ("news", "audiobook"),
     }
+
+
+def test_a_config_that_changed_tells_where_it_is_written_with_other_text_tokens(tmp_path: Path) -> None:
+    """A lock knows the config's own digest, not its text."""
+    checkpoints = two_voices(tmp_path)
+    text = f"checkpoints: {json.dumps(checkpoints)}\noutput: {{path: out/}}\n"
+    recipe = write_recipe(tmp_path, text)
+    locks = []
+    for run in ("news", "other"):
+        path = tmp_path / "news/config.json"
+        path.write_text(path.read_text().replace('"news"', f'"{run}"'))
+        locks.append(parse_lock(new_lock(make_plan(load_recipe(recipe)), None), tmp_path / "recipe.lock.yaml"))
+    loaded = load_recipe(recipe)
+    here = plan_for_review(loaded, known_of(loaded))
+    old, new = (plan_for_review(loaded, known_of(loaded, lock)) for lock in locks)
+    changes = {its.field: (its.old, its.new) for its in diff_plans(old, new).output}
+    assert changes["config.json"] == (THEIRS, f"{THEIRS}, other content")
+    assert not diff_plans(new, new).output
+    assert "config.json" not in {its.field for its in diff_plans(new, here).output}

@@ -20,6 +20,7 @@ from tests import samples
 from tests.builders import save, write_recipe
 from tests.golden import check_golden
 from tests.merging import recipe_of
+from tests.voices import two_voices
 from xttsrecipe.api import load_recipe, make_plan
 from xttsrecipe.digests.plan import plan_digest
 from xttsrecipe.errors import RecipeError
@@ -100,6 +101,21 @@ def test_safetensors_and_half_precision_and_an_extended_vocabulary(tmp_path: Pat
     again = without_sources(recipe)
     assert facts(again) == facts(plan)
     assert again.memory == plan.memory  # a tensor that does not lie in row-major order is held whole
+
+
+def test_of_a_directory_only_sizes_are_not_known(tmp_path: Path) -> None:
+    checkpoints = two_voices(tmp_path)
+    write_recipe(tmp_path, f"checkpoints: {json.dumps(checkpoints)}\noutput: {{path: out/}}\n")
+    recipe = load_recipe(tmp_path / "recipe.yaml")
+    plan = make_plan(recipe)
+    locked(plan)
+    again = without_sources(recipe)
+    told = [json.loads(plan_json(its)) for its in (plan, again)]
+    for data in told:
+        del data["output"]["disk"], data["notes"], data["vocabulary"]["settings_differ"]
+        data["output"]["companions"] = [{**its, "bytes": 0} for its in data["output"]["companions"]]
+        data["keys"].sort(key=lambda step: step["key"])
+    assert told[0] == told[1]
 
 
 def test_a_lock_of_xtts_is_a_page(tmp_path: Path) -> None:
@@ -290,3 +306,38 @@ def test_where_a_lock_lies() -> None:
     assert lock_path(Path("recipes/v1.2.yml")) == Path("recipes/v1.2.lock.yaml")
     assert is_lock_name("news.lock.yaml")
     assert not is_lock_name("lock.yaml")
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("training", "step"), [1]),
+        (("training", "step"), float("nan")),
+        (("training", "step"), {"a": 1}),
+        (("training", "model_loss"), {"train_loss": [1]}),
+        (("training", "model_loss"), float("inf")),
+        (("layout",), "coqui"),
+        (("format",), "gguf"),
+        (("version",), "v3"),
+        (("model_file",), "../model.pth"),
+        (("companions",), {"../config.json": {"digest": "sha256:0", "size": 1}}),
+        (("config", "model_args"), {"gpt_layers": [30]}),
+        (("config", "model_args"), {"gpt_layers": None}),
+    ],
+)
+def test_a_value_that_no_source_has_is_refused(path: tuple[str, ...], value: object, good: str) -> None:
+    data = yaml.safe_load(good)
+    place = data["sources"]["audiobook"]
+    for name in path[:-1]:
+        place = place.setdefault(name, {})
+    place[path[-1]] = value
+    with pytest.raises(RecipeError, match="is not what xttsrecipe lock writes"):
+        parse_lock(yaml.safe_dump(data), Path("x.lock.yaml"))
+
+
+@pytest.mark.parametrize("loss", [2.5, None, "low", {"train_loss": 1e-9, "eval_loss": None}, {}])
+def test_a_loss_comes_back_in_any_form(loss: object, good: str) -> None:
+    data = yaml.safe_load(good)
+    data["sources"]["audiobook"]["training"]["model_loss"] = loss
+    lock = parse_lock(json.dumps(data), Path("x.lock.yaml"))
+    assert lock.sources["audiobook"].header.entries["model_loss"] == loss

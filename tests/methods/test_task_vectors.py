@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -52,3 +53,30 @@ def test_weights_that_cancel_out_cannot_be_normalised() -> None:
     base, one, two = normals(3, 4)
     with pytest.raises(ValueError, match="the weights must not sum to 0"):
         task_arithmetic([one, two], [0.5, -0.5], base, normalize=True)
+
+
+class OneByOne(Sequence[torch.Tensor]):
+    """Tensors as a run hands them over: in one memory, each gone when the next is taken."""
+
+    def __init__(self, *tensors: torch.Tensor) -> None:
+        self._tensors = tensors
+        self._memory = torch.empty_like(tensors[0])
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def __getitem__(self, index: int) -> torch.Tensor:  # type: ignore[override]
+        return self._memory.copy_(self._tensors[index])
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [(0.5, 0.5, 0.0), (0.3, 0.7, 0.0), (0.0, 0.5, 0.5), (0.2, 0.3, 0.5), (1.0, 1.0, 1.0), (2.0, -1.0, 0.0), (0, 0, 1)],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_tensors_need_not_be_there_at_once(weights: tuple[float, ...], dtype: torch.dtype) -> None:
+    *tensors, base = torch.randn(4, 50, generator=torch.Generator().manual_seed(1)).to(dtype)
+    found = task_arithmetic(OneByOne(*tensors), weights, base)
+    assert_same_bits(found, task_arithmetic(tensors, weights, base))
+    expected = base + sum(weight * (tensor - base) for weight, tensor in zip(weights, tensors, strict=True))
+    torch.testing.assert_close(found, expected)

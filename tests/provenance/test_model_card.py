@@ -10,6 +10,7 @@ from tests import samples
 from tests.builders import save, write_recipe
 from tests.commands import invoke
 from tests.golden import check_golden
+from tests.merging import loaded
 from tests.voices import voice
 from xttsrecipe.api import load_recipe, make_plan
 from xttsrecipe.provenance.model_card import card_text
@@ -101,3 +102,23 @@ def test_the_card_of_a_first_generation_model_names_its_own_base(tmp_path: Path)
     plan = make_plan(load_recipe(samples.pair(tmp_path)))
     first = replace(plan, headers=tuple(replace(header, version="v1.1") for header in plan.headers))
     assert yaml.safe_load(card_text(first).split("---\n")[1])["base_model"] == ["coqui/XTTS-v1"]
+
+
+def test_what_a_variable_stands_for_is_in_no_card_and_no_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NEWS", "secret-project.pth")
+    monkeypatch.setenv("VOICES", str(tmp_path / "secret-folder"))
+    (tmp_path / "secret-folder").mkdir()
+    for path in ("secret-project.pth", "secret-folder/b.pth"):
+        save(tmp_path / path, samples.small_state())
+    text = 'checkpoints: {a: "${NEWS}", b: "${VOICES}/b.pth"}\noutput: {path: out.pth}\n'
+    recipe = write_recipe(tmp_path, text)
+    assert invoke("run", "--card", recipe).code == 0
+    sources = loaded(tmp_path / "out.pth")["xttsrecipe"]["sources"]
+    assert [source["file"] for source in sources] == ["${NEWS}", "b.pth"]
+    card = (tmp_path / "out.README.md").read_text()
+    assert "| a | \\${NEWS} |" in card
+    assert "| b | b.pth |" in card
+    assert "secret" not in card
+    assert invoke("verify", tmp_path / "out.pth").code == 0

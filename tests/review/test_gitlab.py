@@ -18,6 +18,8 @@ import yaml
 from .repositories import PROJECT, Repository, environment
 
 MARK = "<!-- xttsrecipe: recipes -->"
+USER = "/api/v4/user"
+OURS, THEIRS = {"id": 42, "username": "project_5_bot"}, {"id": 7, "username": "eve"}
 NOTES = "/api/v4/projects/5/merge_requests/7/notes"
 COMPARED = "# What changes\n& = + % 'quoted' \"twice\" $(touch pwned) ü\n"
 
@@ -40,6 +42,8 @@ class _Request(BaseHTTPRequestHandler):
         self.server.calls.append((self.command, address.path, sent.get("body", [""])[0]))
         page = int(parse_qs(address.query).get("page", ["1"])[0])
         found: Any = self.server.notes[(page - 1) * 100 : page * 100] if self.command == "GET" else {}
+        if address.path == USER:
+            found = OURS
         self.send_response(200 if self.headers.get("PRIVATE-TOKEN") == "secret" else 401)
         self.end_headers()
         self.wfile.write(json.dumps(found, separators=(",", ":")).encode())
@@ -121,16 +125,31 @@ def test_the_first_time_a_note_is_made(pipeline: Callable[..., Any], gitlab: Git
     done = pipeline()
     assert done.returncode == 0, done.stderr
     assert done.stdout == COMPARED
-    assert gitlab.calls == [("GET", NOTES, ""), ("POST", NOTES, f"{MARK}\n{COMPARED}")]
+    assert gitlab.calls == [("GET", USER, ""), ("GET", NOTES, ""), ("POST", NOTES, f"{MARK}\n{COMPARED}")]
 
 
 @pytest.mark.parametrize("before", [0, 1, 99, 100, 250])
 def test_later_the_same_note_is_changed(before: int, pipeline: Callable[..., Any], gitlab: GitLab) -> None:
-    others = [{"id": number, "body": "about " + MARK} for number in range(before)]
-    gitlab.notes[:] = [*others, {"id": 1000, "body": f"{MARK}\nOld."}]
+    others = [{"id": number, "body": "about " + MARK, "author": OURS} for number in range(before)]
+    gitlab.notes[:] = [*others, {"id": 1000, "body": f"{MARK}\nOld.", "author": OURS}]
     assert pipeline().returncode == 0
     assert gitlab.calls[-1] == ("PUT", f"{NOTES}/1000", f"{MARK}\n{COMPARED}")
-    assert len(gitlab.calls) == before // 100 + 2
+    assert len(gitlab.calls) == before // 100 + 3
+
+
+def test_a_note_of_somebody_else_is_left_alone(pipeline: Callable[..., Any], gitlab: GitLab) -> None:
+    """Anybody may write what begins as ours does; to change it would fail, or hide what changes under their name."""
+    gitlab.notes[:] = [{"id": 1, "body": f"{MARK}\nTrust me.", "author": THEIRS}]
+    assert pipeline().returncode == 0
+    assert gitlab.calls[-1] == ("POST", NOTES, f"{MARK}\n{COMPARED}")
+
+
+def test_of_both_ours_is_changed(pipeline: Callable[..., Any], gitlab: GitLab) -> None:
+    gitlab.notes[:] = [
+        {"id": number, "body": f"{MARK}\nOld.", "author": author} for number, author in enumerate((THEIRS, OURS))
+    ]
+    assert pipeline().returncode == 0
+    assert gitlab.calls[-1] == ("PUT", f"{NOTES}/1", f"{MARK}\n{COMPARED}")
 
 
 def test_without_a_token_nothing_is_sent(pipeline: Callable[..., Any], gitlab: GitLab) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import torch
 from tests import samples
 from tests.builders import save
 from tests.commands import invoke, xttsrecipe
+from xttsrecipe.licence import digest_at
 from xttsrecipe.lock import read_lock
 from xttsrecipe.metadata import PROVENANCE
 
 from ..merging import loaded
-from ..voices import voice
+from ..voices import two_voices, voice
 
 
 @pytest.fixture
@@ -55,7 +57,10 @@ def test_it_is_verified_from_elsewhere(
     done = invoke("verify", elsewhere, "--recipe", made.with_name("recipe.yaml"))
     assert (done.code, done.err) == (0, "comparing: 57.6 KB\n")
     nothing = invoke("verify", elsewhere)
-    assert (nothing.code, "cannot be verified: its sources are not here, and no lock was found" in nothing.err) == (
+    assert (
+        nothing.code,
+        "cannot be verified: its sources are not here, and no lock of its recipe was found" in nothing.err,
+    ) == (
         1,
         True,
     )
@@ -110,8 +115,112 @@ def test_a_making_that_was_changed_is_named(here: bool, field: str, made: Path) 
     torch.save({**content, PROVENANCE: {**said, field: other}}, made)
     if not here:
         without_sources(made)
-    done = invoke("verify", made)
+    # Whose lock it would be, only the recipe tells.
+    done = invoke("verify", made, *(("--recipe", made.with_name("recipe.yaml")) if field == "recipe" else ()))
     assert (done.code, "is not what its recipe makes" in done.err) == (1, True)
+
+
+def forged(made: Path, **said: object) -> None:
+    """The output with other things in its record; what is None is gone."""
+    content = loaded(made)
+    record = {name: value for name, value in {**content[PROVENANCE], **said}.items() if value is not None}
+    torch.save({**content, PROVENANCE: record}, made)
+
+
+@pytest.mark.parametrize("here", [True, False])
+@pytest.mark.parametrize(
+    ("said", "named"),
+    [
+        ({"recipe_name": "another"}, "recipe_name: is 'another', and the recipe's is 'voices'"),
+        ({"approved_by": "the team"}, "xttsrecipe.approved_by: is not what a run writes"),
+        ({"set": [5]}, "xttsrecipe.set: is not what a run writes"),
+        ({"training": {"step": 1}}, "xttsrecipe.training: is not what a run writes"),
+        ({"files": {"dvae.pth": "sha256:00"}}, "xttsrecipe.files.dvae.pth: is not what a run writes"),
+        ({"files": {"a": "x", 5: 6}}, "xttsrecipe.files: is not what a run writes"),
+        ({"sources": [{"name": "ghost"}]}, "sources: are ghost, the recipe's news, audiobook"),
+        ({"sources": []}, "sources: are none, the recipe's news, audiobook"),
+    ],
+    ids=str,
+)
+def test_a_forged_record_is_named(said: dict[str, object], named: str, here: bool, tmp_path: Path) -> None:
+    recipe = samples.pair(tmp_path)
+    recipe.write_text("name: voices\n" + recipe.read_text())
+    assert invoke("lock", recipe).code == 0
+    assert invoke("run", recipe).code == 0
+    made = tmp_path / "merged.pth"
+    forged(made, **said)
+    if not here:
+        without_sources(made)
+    done = invoke("verify", made)
+    assert done.code == 1
+    if "sources" not in said or not here:  # else their headers tell first
+        assert named in done.err
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_sources_that_are_none_and_their_fields_are_named(here: bool, made: Path) -> None:
+    sources = loaded(made)[PROVENANCE]["sources"]
+    if not here:
+        without_sources(made)
+    for other, named in (
+        ([*sources, {"name": "ghost"}], "sources: are news, audiobook, ghost, the recipe's news, audiobook"),
+        ([sources[1], sources[0]], "sources: are audiobook, news, the recipe's"),
+        ([{**sources[0], "by": "us"}, sources[1]], "sources.news.by: is not what a run writes"),
+        ([{**sources[0], "vocabulary_sha256": "0" * 64}, sources[1]], "sources.news.vocabulary_sha256: is not what"),
+    ):
+        forged(made, sources=other)
+        done = invoke("verify", made)
+        assert (done.code, named in done.err) == (1, True), done.err
+
+
+def test_an_entry_that_no_merge_writes_is_named(made: Path) -> None:
+    torch.save({**loaded(made), "note": "approved"}, made)
+    assert "note: is not what a run writes" in invoke("verify", made).err
+    torch.save({**loaded(made), "optimizer": {"x": torch.ones(2)}}, made)
+    without_sources(made)
+    assert "optimizer: is not what a run writes" in invoke("verify", made).err
+
+
+def test_a_forged_sha256_of_a_source_is_named(made: Path) -> None:
+    sources = loaded(made)[PROVENANCE]["sources"]
+    real = sources[0]["sha256"]
+    forged(made, sources=[{**sources[0], "sha256": "0" * 64}, sources[1]])
+    done = invoke("verify", made)
+    assert (done.code, "news is not the file that the output says that it was made from [XR710]" in done.err) == (
+        1,
+        True,
+    )
+    assert f"found: sha256 {real}" in done.err
+    assert f"expected: sha256 {'0' * 64}" in done.err
+    without_sources(made)
+    done = invoke("verify", made)
+    assert (done.code, "no lock of its recipe was found [XR709]" in done.err) == (1, True)
+    done = invoke("verify", made, "--recipe", made.with_name("recipe.yaml"))
+    assert (done.code, "sources.news.sha256: is not the one that recipe.lock.yaml has" in done.err) == (1, True)
+
+
+def test_a_sha256_that_the_recipe_names_must_be_in_the_record(tmp_path: Path) -> None:
+    recipe = samples.pair(tmp_path)
+    digest = hashlib.sha256((tmp_path / "news.pth").read_bytes()).hexdigest()
+    recipe.write_text(recipe.read_text().replace("news: news.pth", f"news: {{path: news.pth, sha256: {digest!r}}}"))
+    assert invoke("run", recipe).code == 0
+    made = tmp_path / "merged.pth"
+    assert invoke("verify", made).code == 0
+    sources = loaded(made)[PROVENANCE]["sources"]
+    forged(made, sources=[{**sources[0], "sha256": "0" * 64}, sources[1]])
+    assert "sources.news.sha256: is not what a run writes" in invoke("verify", made).err
+
+
+def test_a_lock_of_another_recipe_with_the_same_sources_accuses_nobody(made: Path) -> None:
+    recipe = made.with_name("recipe.yaml")
+    recipe.write_text(recipe.read_text().replace("0.6", "0.7").replace("0.4", "0.3"))
+    assert invoke("run", "--update-lock", "-o", made.with_name("other.pth"), recipe).code == 0
+    made.with_name("broken.lock.yaml").write_text("lock: 2\n")
+    without_sources(made)
+    done = invoke("verify", made)
+    assert (done.code, "no lock of its recipe was found [XR709]" in done.err) == (1, True)
+    done = invoke("verify", made, "--recipe", recipe)
+    assert (done.code, "recipe: is not the one that recipe.lock.yaml is of" in done.err) == (1, True)
 
 
 @pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
@@ -146,6 +255,84 @@ def test_files_beside_the_model_are_looked_at(tmp_path: Path) -> None:
     assert done.code == 1
     assert "vocab.json: is not as it was written with the model" in done.err
     assert "dvae.pth: is missing" in done.err
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    """merged/, an output directory, with recipe, lock and sources beside it."""
+    voice(tmp_path / "news")
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("checkpoints: {news: news}\noutput: {path: merged/}\n")
+    assert invoke("run", "--update-lock", recipe).code == 0
+    return tmp_path / "merged"
+
+
+@pytest.mark.parametrize("name", ["config.json", "vocab.json", "speakers_xtts.pth", "README.md"])
+@pytest.mark.parametrize("here", [True, False])
+def test_a_file_that_was_forged_with_its_record_is_named(here: bool, name: str, directory: Path) -> None:
+    for path in (directory, directory / "model.pth"):
+        assert invoke("verify", path).code == 0
+    other = directory / name
+    other.write_bytes(other.read_bytes() + (b"\n\n" if name == "config.json" else b"\nMore.\n"))
+    if name.endswith(".pth"):
+        torch.save({"eve": 1}, other)
+    files = loaded(directory / "model.pth")[PROVENANCE]["files"]
+    forged(directory / "model.pth", files={**files, name: digest_at(other)})
+    if not here:
+        shutil.rmtree(directory.with_name("news"))
+    if name == "README.md" and not here:
+        return  # a lock does not know it
+    for path in (directory, directory / "model.pth"):
+        done = invoke("verify", path)
+        assert (done.code, f"{name}: is not as it was written with the model" in done.err) == (1, True)
+        assert f"xttsrecipe.files.{name}: is not what a run writes" in done.err
+
+
+@pytest.mark.parametrize("name", ["dvae.pth", "README.md"])
+def test_a_file_that_went_with_its_record_is_missing(name: str, directory: Path) -> None:
+    files = loaded(directory / "model.pth")[PROVENANCE]["files"]
+    forged(directory / "model.pth", files={its: digest for its, digest in files.items() if its != name})
+    (directory / "README.md").write_text((directory / "README.md").read_text() + "Approved.\n")
+    if name == "dvae.pth":
+        (directory / name).unlink()
+    done = invoke("verify", directory)
+    assert (done.code, f"xttsrecipe.files.{name}: is not what a run writes" in done.err) == (1, True)
+    assert f"{name}: is missing" in done.err or name == "README.md"
+
+
+def test_a_directory_without_a_card_may_get_any(directory: Path) -> None:
+    assert invoke("run", "--no-card", "--force", directory.with_name("recipe.yaml")).code == 0
+    (directory / "README.md").write_text("Our best voice.\n")
+    assert invoke("verify", directory).code == 0
+
+
+def test_a_model_that_was_taken_out_of_its_directory_is_verified(directory: Path) -> None:
+    taken = directory.with_name("taken.pth")
+    shutil.copy(directory / "model.pth", taken)
+    assert invoke("verify", taken).code == 0
+
+
+def test_a_card_knows_its_sources_by_any_name(directory: Path) -> None:
+    moved = directory.with_name("elsewhere")
+    directory.with_name("news").rename(moved)
+    assert invoke("verify", directory, "--set", f"checkpoints.news={moved}").code == 0
+
+
+def test_files_beside_a_file_are_looked_at(tmp_path: Path) -> None:
+    two_voices(tmp_path)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("checkpoints: {news: news, audiobook: audiobook}\noutput: {path: merged.pth}\n")
+    assert invoke("run", "--card", "--update-lock", recipe).code == 0
+    made = tmp_path / "merged.pth"
+    assert invoke("verify", made).code == 0
+    moved = tmp_path / "moved.pth"
+    shutil.copy(made, moved)
+    assert invoke("verify", moved).code == 0
+    other = tmp_path / "merged.vocab.json"
+    other.write_bytes(other.read_bytes() + b"\n")
+    forged(made, files={**loaded(made)[PROVENANCE]["files"], "merged.vocab.json": digest_at(other)})
+    done = invoke("verify", made)
+    assert (done.code, "merged.vocab.json: is not as it was written with the model" in done.err) == (1, True)
 
 
 def test_it_is_found_from_within_its_folder(made: Path) -> None:
@@ -198,6 +385,31 @@ def test_a_forged_making_is_an_error_for_people(made: object, tmp_path: Path) ->
     path = save(tmp_path / "a.pth", samples.small_state(), **{PROVENANCE: made})
     done = invoke("verify", path)
     assert (done.code, "Traceback" in done.err) == (1, False)
+
+
+@pytest.mark.parametrize("recipe", ["x", "[a]", "output: 5", "5"])
+def test_a_recipe_that_is_none_is_the_checkpoints(recipe: str, tmp_path: Path) -> None:
+    path = save(tmp_path / "a.pth", samples.small_state(), **{PROVENANCE: {"recipe": recipe}})
+    done = invoke("verify", path)
+    assert (done.code, "a.pth: holds a recipe that is none" in done.err, " -o " in done.err) == (1, True, False)
+
+
+@pytest.mark.parametrize("verb", ["verify", "show"])
+@pytest.mark.parametrize("text", ["nonsense", "a=[", "weights.news.deep=1", "checkpoints.ghost=x", "name.x=1"])
+def test_a_setting_that_is_none_is_the_checkpoints(text: str, verb: str, made: Path) -> None:
+    forged(made, recipe="name: x\n" + made.with_name("recipe.yaml").read_text(), set=[text])
+    done = invoke(verb, made)
+    assert (done.code, f"{made}: " in done.err.splitlines()[0]) == (1, True)
+
+
+@pytest.mark.parametrize("verb", ["verify", "show"])
+def test_settings_without_end_are_refused(verb: str, made: Path) -> None:
+    forged(made, set=["name=x"] * 1_001)
+    done = invoke(verb, made)
+    assert (done.code, "says that 1,001 settings changed its recipe, and at most 1,000 are read" in done.err) == (
+        1,
+        True,
+    )
 
 
 def test_the_recipe_comes_back_as_it_was(made: Path) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import stat
 from pathlib import Path
 
 from .archive import UNREADABLE, open_archive
@@ -20,6 +22,8 @@ def content_digest(path: Path) -> str:
     whatever its archive is called; read quickly, as the data itself is not. ``sha256:HEX`` of any other file up to
     64 MiB, ``ends:HEX`` of the size and both ends of a larger one. Raises OSError.
     """
+    if not stat.S_ISREG(path.stat().st_mode):  # of which reading might never end, or never begin
+        raise OSError(errno.EINVAL, "is no regular file", str(path))
     try:
         with path.open("rb") as file:
             archive = open_archive(file)

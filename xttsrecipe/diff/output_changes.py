@@ -4,17 +4,18 @@ them.
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..changes import OutputChange
-from ..companions import giver_of
+from ..companions import Companion, giver_of
 from ..metadata import training_of
 from ..plan import Plan
 from ..settings import unexpanded
-from ..xtts import VOCABULARY_FILE
+from ..xtts import CONFIG_FILE, VOCABULARY_FILE, planned_arguments
 
 _VOCABULARY = "vocabulary of "
 
@@ -78,7 +79,18 @@ def _with_the_model(plan: Plan) -> Iterator[tuple[str, _Fact]]:
     for companion in plan.companions:
         # Beside a file, the name is made from the output's.
         name = companion.name if plan.recipe.output.is_directory else VOCABULARY_FILE
-        yield name, (companion.digest, companion.origin)
+        yield name, (_content(companion, plan), companion.origin)
+
+
+def _content(companion: Companion, plan: Plan) -> Any:
+    """What a file holds. Of a source's config with the output's text tokens: what the source has, and what a plan looks
+    at in it, as a lock knows no more.
+    """
+    giver = giver_of(plan.recipe, plan.headers)
+    own = plan.headers[giver].companions.get(CONFIG_FILE) if giver is not None else None
+    if companion.name != CONFIG_FILE or own is None or not isinstance(companion.data, bytes):
+        return companion.digest
+    return own.digest, planned_arguments(json.loads(companion.data))
 
 
 def _place(path: Path, written: str, is_directory: bool) -> _Fact:

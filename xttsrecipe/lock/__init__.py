@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ..codes import Code
-from ..document import parse_document, read_bytes, text_of
+from ..document import Document, parse_document, read_bytes, text_of
 from ..errors import Location, OutputError, Problem, RecipeError
 from ..recipe import Recipe, Source
 from ..recipe_files import MAX_LOCK_BYTES, lock_name
@@ -81,9 +81,14 @@ def lock_path(recipe: Path) -> Path:
 
 
 def read_lock(path: Path) -> Lock | None:
-    """The lock in a file, None where there is no such file. Raises RecipeError for anything else."""
+    """The lock in a file, None where there is no such file. Raises RecipeError for anything else, and for a link that
+    leads out of its folder: what it leads to would be quoted.
+    """
     if not os.path.lexists(path):
         return None
+    if os.path.islink(path) and Path(os.path.realpath(path)).parent != Path(os.path.realpath(path.parent)):  # noqa: PTH114
+        what, expected = "is a link to somewhere else", "a lock, which lies beside its recipe"
+        raise RecipeError(Problem(Code.MALFORMED_LOCK, what, Location(str(path)), expected=expected))
     return lock_of_bytes(read_bytes(path, MAX_LOCK_BYTES, _WHAT), path)
 
 
@@ -94,8 +99,7 @@ def lock_of_bytes(raw: bytes, path: Path) -> Lock:
 
 def parse_lock(text: str, path: Path) -> Lock:
     """The lock that this text is. Raises RecipeError."""
-    document = parse_document(text, str(path), _MAX_NODES)
-    root = Node(document)
+    root = Node(document := _document(text, path))
     if "lock" not in root:
         root.fail("'lock: 1'")
     if root["lock"].count() != _VERSION:
@@ -120,6 +124,17 @@ def parse_lock(text: str, path: Path) -> Lock:
     said = {name: value for name, value in document.data.items() if name != "output"}
     digest = hashlib.sha256(json.dumps(said, sort_keys=True).encode()).hexdigest()
     return Lock(path, sources, root["plan_sha256"].sha256(), output, digest)
+
+
+def _document(text: str, path: Path) -> Document:
+    try:
+        return parse_document(text, str(path), _MAX_NODES)
+    except RecipeError as error:
+        if error.problems[0].code is not Code.EMPTY_RECIPE:
+            raise
+        hint = "make it anew with xttsrecipe lock"
+        what = "is empty: there is no lock in it"
+        raise RecipeError(Problem(Code.MALFORMED_LOCK, what, Location(str(path)), hint=hint)) from error
 
 
 def _check_sizes(node: Node, headers: Mapping[str, Header]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
 from ..codes import Code
@@ -66,6 +66,10 @@ class Node:
         if not isinstance(self._value, str):
             self.fail("text")
         return self._value
+
+    def one_of(self, known: Sequence[str]) -> str:
+        """The value, one of these texts."""
+        return self.text() if self.text() in known else self.fail(f"one of {', '.join(known)}")
 
     def count(self) -> int:
         """The value, a whole number from 0 on."""

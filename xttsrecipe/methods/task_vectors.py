@@ -42,15 +42,15 @@ def _moved(tensors: Sequence[Tensor], weights: Sequence[float], base: Tensor, sc
 
 
 class _Chosen(Sequence["Tensor"]):
-    """Some of the tensors, and the base as number −1. Each is taken when it is asked for: all but the base and the
-    first may share their memory, so that one that comes to be first is kept.
+    """Some of the tensors, and the base as number −1. Each is taken when it is asked for: all but the base may share
+    their memory, so that one that comes to be first is kept.
     """
 
     def __init__(self, tensors: Sequence[Tensor], base: Tensor, numbers: Sequence[int]) -> None:
         self._tensors = tensors
         self._base = base
         self._numbers = numbers
-        self._kept = {0: tensors[numbers[0]].clone()} if len(numbers) > 1 and numbers[0] > 0 else {}
+        self._kept = {0: tensors[numbers[0]].clone()} if len(numbers) > 1 and numbers[0] >= 0 else {}
 
     def __len__(self) -> int:
         return len(self._numbers)

@@ -86,9 +86,10 @@ def _is_unchanged(source: Header, recorded: Mapping[str, Any], output: Header) -
     """Whether a source has the data that the output was made from, its header being the same. That of torch's files has
     checksums of the data; of another the sha256 must be known.
     """
+    said, known = recorded.get("sha256"), recalled(source.path, source.stamp)
     if source.format == "torch zip":
-        return source.stamp.mtime_ns < output.stamp.mtime_ns
-    return recorded.get("sha256") is not None and recalled(source.path, source.stamp) == recorded["sha256"]
+        return source.stamp.mtime_ns < output.stamp.mtime_ns and (said is None or known in (None, said))
+    return said is not None and known == said
 
 
 # What must be the same for an output to be what a run would make.

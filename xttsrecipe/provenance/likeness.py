@@ -23,16 +23,16 @@ def differences(header: Header, plan: Plan, with_config: bool = True) -> Iterato
             yield f"{name}: is {found[name].spec}, the recipe makes {spec}"
     said, made = training_of(header.entries), training_of(plan.metadata.entries)
     for name in TRAINING:
-        if _text(said.get(name)) != _text(made.get(name)):
+        if text_of(said.get(name)) != text_of(made.get(name)):
             yield f"{name}: is {said.get(name)!r}, the recipe makes {made.get(name)!r}"
     # The config.json of a directory is one of the files beside the model.
     own = header.own_config if header.directory else header.entries.get("config")
-    if with_config and _text(own) != _text(plan.metadata.entries.get("config")):
+    if with_config and text_of(own) != text_of(plan.metadata.entries.get("config")):
         yield "config: is not the one that the recipe takes"
 
 
-def _text(value: Any) -> str:
-    """As formats that hold text only have it: NaN is NaN, and keys are text."""
+def text_of(value: Any) -> str:
+    """A value as formats that hold text only have it: NaN is NaN, and keys are text."""
     with contextlib.suppress(ValueError):
         value = json.loads(value) if isinstance(value, str) else value
     return json.dumps(value, sort_keys=False, default=repr)

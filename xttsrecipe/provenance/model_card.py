@@ -8,17 +8,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 from ..companions import Companion
-from ..licence import PLAIN_REMINDER, REMINDER, licence_at
-from ..metadata import training_of
+from ..licence import PLAIN_REMINDER, REMINDER, card_at, licence_at
+from ..metadata import provenance_of, training_of
 from ..plan import Plan, rules_of
+from ..preflight import provenance_at
 from ..report.fences import block, span
 from ..report.layout import counted, printable
 from ..report.plan import decision_text, loss_text, version_text
 from ..version import __version__
 from ..xtts import CARD_FILE, generation
+from .record import recorded_files
 
+_MADE = "Merged by xttsrecipe "
 _BASE_MODELS = {"v1": "coqui/XTTS-v1", "v2": "coqui/XTTS-v2"}
 # What means something in Markdown, wherever it stands in a line.
 _MARKDOWN = frozenset("\\`*_[]<>#!|~&@$")
@@ -28,12 +32,28 @@ def with_card(plan: Plan) -> Plan:
     """The plan with a model card among the files that go with the model: README.md of a directory, NAME.README.md
     beside a file.
     """
-    name = CARD_FILE if plan.recipe.output.is_directory else f"{plan.recipe.output.path.stem}.{CARD_FILE}"
+    name = card_name(plan)
     licence = licence_at(plan.model_path.with_name(name))
     card = Companion(name, "the model card", card_text(plan, licence).encode())
     companions = (*plan.companions, card)
     files = {companion.name: companion.digest for companion in companions}
     return replace(plan, companions=companions, metadata=plan.metadata.with_files(files))
+
+
+def card_name(plan: Plan) -> str:
+    """What the model card of an output is called."""
+    return CARD_FILE if plan.recipe.output.is_directory else f"{plan.recipe.output.path.stem}.{CARD_FILE}"
+
+
+def has_card(plan: Plan) -> bool:
+    """Whether a card lies beside the output that is there, which was written with it."""
+    name = card_name(plan)
+    return bool(card_at(plan.model_path.with_name(name))) and name in recorded_files(provenance_at(plan.model_path))
+
+
+def is_our_card(path: Path) -> bool:
+    """Whether a file says that it is a card of ours."""
+    return _MADE.encode() in card_at(path)
 
 
 def card_text(plan: Plan, licence: str = "") -> str:
@@ -46,7 +66,7 @@ def card_text(plan: Plan, licence: str = "") -> str:
     if recipe.description:
         parts.append(_inline(recipe.description))
     count = counted(len(recipe.sources), "checkpoint")
-    parts.append(f"Merged by xttsrecipe {__version__} from {count} of {'XTTS' if is_xtts else 'one model'}.")
+    parts.append(f"{_MADE}{__version__} from {count} of {'XTTS' if is_xtts else 'one model'}.")
     parts.append("## Sources\n\n" + "\n".join(_sources(plan)))
     parts.append("## Rules\n\n" + "\n".join(_rules(plan)))
     training = training_of(plan.metadata.entries)
@@ -75,9 +95,10 @@ def _front_matter(plan: Plan, licence: str) -> Iterator[str]:
 def _sources(plan: Plan) -> Iterator[str]:
     yield "| source | file | model | step | epoch | loss |"
     yield "|---|---|---|---|---|---|"
-    for source, header in zip(plan.recipe.sources, plan.headers, strict=True):
+    recorded = provenance_of(plan.metadata.entries)["sources"]
+    for source, header in zip(recorded, plan.headers, strict=True):
         training = training_of(header.entries)
-        cells = [source.name, source.path.name, version_text(header)]
+        cells = [source["name"], source["file"], version_text(header)]
         cells += [loss_text(training[name]) if name in training else "" for name in ("step", "epoch", "model_loss")]
         yield f"| {' | '.join(map(_inline, cells))} |"
 

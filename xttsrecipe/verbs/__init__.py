@@ -46,7 +46,8 @@ def verb(app: typer.Typer, function: Callable[P, None], name: str | None = None)
             say(problems_text(error.problems))
             raise typer.Exit(ExitCode.NO) from None
         except KeyboardInterrupt:
-            say("interrupted; an output is as it was or, where the run was about to end, the new one\n")
+            output = "; an output is as it was or, where the run was about to end, the new one"
+            say(f"interrupted{output if function.__name__ == 'run' else ''}\n")
             raise typer.Exit(ExitCode.INTERRUPTED) from None
         except MemoryError:
             hint = "xttsrecipe plan says how much a run needs"

@@ -50,7 +50,11 @@ def run(
     ] = False,
     card: Annotated[
         bool | None,
-        typer.Option("--card/--no-card", help="Write a model card with the output.", show_default="directories only"),
+        typer.Option(
+            "--card/--no-card",
+            help="Write a model card with the output.",
+            show_default="directories, or where one lies already",
+        ),
     ] = None,
     update_lock: Annotated[
         bool, typer.Option("--update-lock", help="Make the lock beside the recipe anew, from the sources as they are.")
@@ -74,6 +78,7 @@ def run(
     for problem in guard.drift:
         say(f"note: {problem_text(problem)}")
     if not force and guard.is_up_to_date:
+        preflight.clear(plan, say_note)
         target = plan.recipe.output
         show(f"{place_text(target.path, target.is_directory)}: up to date\n")
         return
