@@ -8,15 +8,18 @@ from tests.loading import load
 from xttsrecipe.codes import Code
 from xttsrecipe.errors import Problem
 from xttsrecipe.gradients import gradient_problems
+from xttsrecipe.rules import deciding_rules
 from xttsrecipe.xtts import known_tensors
 
 TWO = "checkpoints: {news: n.pth, audiobook: a.pth}\noutput: {path: out.pth}\n"
 THREE = "checkpoints: {original: o.pth, news: n.pth, audiobook: a.pth}\noutput: {path: out.pth}\nbase: original\n"
-FIVE = [f"gpt.gpt.h.{layer}.ln_1.weight" for layer in range(5)]
+LAYERS = [f"gpt.gpt.h.{layer}.ln_1.weight" for layer in range(5)]
+FIVE = ["gpt.text_embedding.weight", *LAYERS, "gpt.text_head.weight"]
 
 
 def problems(folder: Path, text: str, keys: list[str] | None = None) -> list[Problem]:
-    return list(gradient_problems(load(folder, text), FIVE if keys is None else keys))
+    recipe = load(folder, text)
+    return list(gradient_problems(recipe, deciding_rules(recipe, FIVE if keys is None else keys)))
 
 
 @pytest.mark.parametrize(
@@ -75,7 +78,7 @@ def test_it_may_be_wrong_outside_of_the_layers_only(tmp_path: Path) -> None:
 
 
 def test_a_rules_problem_is_told_at_the_rule(tmp_path: Path) -> None:
-    text = f"{TWO}overrides:\n  a: from news\n  b: {{weights: {{news: {{layers: [1, 0]}}, audiobook: 0.5}}}}\n"
+    text = f'{TWO}overrides:\n  a: from news\n  "*": {{weights: {{news: {{layers: [1, 0]}}, audiobook: 0.5}}}}\n'
     (problem,) = problems(tmp_path, text)
     assert problem.where is not None
     assert (problem.where.line, problem.where.text) == (5, text.splitlines()[4])
@@ -132,4 +135,13 @@ def test_without_layers_nothing_can_vary_over_them(tmp_path: Path) -> None:
 
 def test_one_layer_has_the_first_anchor(tmp_path: Path) -> None:
     text = f"{TWO}weights: {{news: {{layers: [1, 7]}}, audiobook: {{layers: [0, 7]}}}}\n"
-    assert problems(tmp_path, text, FIVE[:1]) == []
+    assert problems(tmp_path, text, LAYERS[:1]) == []
+
+
+def test_only_what_a_rule_decides_matters_to_it(tmp_path: Path) -> None:
+    weights = "{weights: {news: {layers: [1, 0], rest: 9}, audiobook: {layers: [0, 1]}}}"
+    assert problems(tmp_path, f'{TWO}overrides: {{"gpt.gpt.h.*": {weights}}}') == []
+    (problem,) = problems(tmp_path, f'{TWO}overrides: {{"gpt.{{gpt,text_head}}.*": {weights}}}')
+    assert problem.details == ("after the layers: the weights sum to 10, not to 1",)
+    falling = "{weights: {news: {layers: [1, 1, 0]}, audiobook: 0}}"
+    assert problems(tmp_path, f'{TWO}overrides: {{"gpt.gpt.h.{{0..2}}.*": {falling}}}') == []

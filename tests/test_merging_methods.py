@@ -43,7 +43,7 @@ def made(folder: Path, tensors: Mapping[str, torch.Tensor], threads: int = 1, **
 @pytest.mark.parametrize("case", cases(), ids=name_of)
 def test_a_recipe_gives_what_the_formula_gives(case: dict[str, Any], tmp_path: Path) -> None:
     fields: dict[str, Any] = {"method": {"name": case["method"], **case["params"]}}
-    if case["weights"] and case["method"] != "slerp":  # whose t says the same
+    if case["weights"]:
         fields["weights"] = case["weights"]
     if case["base"]:
         fields["base"] = case["base"]

@@ -123,6 +123,10 @@ class _Buffers:
             self._kept[use, slot] = (memory, tensor, data)
         return tensor, data
 
+    def drop(self, use: str, slot: int) -> None:
+        """Give back the memory of a use."""
+        self._kept.pop((use, slot), None)
+
 
 _NOTHING = torch.empty(0, dtype=torch.uint8)
 
@@ -183,9 +187,20 @@ class _Pieces(Sequence[torch.Tensor]):
             self._held[slot] = (index, piece)
         return piece
 
+    @property
+    def are_whole(self) -> bool:
+        """Whether these are all elements, as the method needs them at once."""
+        return not is_elementwise(self._step)
+
     def slot(self, index: int) -> int:
         """Which buffer a piece lies in."""
         return min(index, 1) if self._shared else index
+
+    def forget(self, index: int) -> None:
+        """Give back the memory of a piece; it is read again when it is taken again."""
+        slot = self.slot(index)
+        self._held.pop(slot, None)
+        self._buffers.drop("read", slot)
 
     def widened(self, device: str) -> Sequence[torch.Tensor]:
         """The same in the type and on the device that the method wants, complex numbers as pairs."""
@@ -207,13 +222,16 @@ class _Widened(Sequence[torch.Tensor]):
         slot = self._pieces.slot(index)
         held, tensor = self._held.get(slot, (None, _NOTHING))
         if held != index:
-            tensor = self._wide(self._pieces[index], slot)
+            tensor = self._wide(index, slot)
             self._held[slot] = (index, tensor)
         return tensor
 
-    def _wide(self, piece: torch.Tensor, slot: int) -> torch.Tensor:
+    def _wide(self, index: int, slot: int) -> torch.Tensor:
+        piece = self._pieces[index]
         if piece.dtype != torch_dtype(self._dtype):
             piece = self._buffers.tensor("compute", slot, piece.numel(), self._dtype)[0].copy_(piece)
+            if self._pieces.are_whole:
+                self._pieces.forget(index)  # both would be too much of a large tensor
         return (torch.view_as_real(piece).flatten() if piece.is_complex() else piece).to(self._device)
 
 

@@ -118,7 +118,7 @@ def make_plan(recipe: Recipe, headers: Sequence[Header]) -> Plan:
     keys = list(dict.fromkeys(key for header in headers for key in header.tensors))
     decided = deciding_rules(recipe, keys)
     problems += idle_rule_problems(recipe, decided)
-    problems += gradient_problems(recipe, keys)
+    problems += gradient_problems(recipe, decided)
     if any(problem.code is Code.GRADIENT_WITHOUT_LAYERS for problem in problems):
         raise RecipeError(problems)
     problems += _layout_problems(recipe, headers)
@@ -258,6 +258,8 @@ def _bytes_per_element(step: Step) -> int:
     one; and what the method makes: two of the computed type, or of float64 where more than two are summed in it.
     """
     inputs = sorted((_input_bytes(tensor, step.compute) for tensor in step.inputs), reverse=True)
+    if not is_elementwise(step):  # as read they are only until they are converted
+        inputs = [max(tensor.spec.dtype.itemsize, step.compute.itemsize) for tensor in step.inputs]
     if step.method in METHODS and not METHODS[step.method].reuses_memory:
         made = step.compute.itemsize * 3 // 2  # the result; the rest is made piece by piece
     else:

@@ -19,7 +19,7 @@ from .outcome import Validation
 from .plan import Plan, make_plan
 from .recipe import Recipe, Source
 from .recipe_files import is_lock_name, locked_names, recipe_files
-from .rules import rule_problems
+from .rules import deciding_rules, idle_rule_problems
 from .sources import is_here, open_sources, vocabulary_of
 from .specs import Header, Vocabulary
 from .vocabulary import read_vocabulary
@@ -96,7 +96,8 @@ def _checked(path: Path, recipe: Recipe, readers: _Readers) -> Validation:
     keys = dict.fromkeys(known_tensors())
     for header in headers:
         keys.update(dict.fromkeys(header.tensors))
-    problems = [*rule_problems(recipe, keys), *gradient_problems(recipe, keys)]
+    decided = deciding_rules(recipe, keys)
+    problems = [*idle_rule_problems(recipe, decided), *gradient_problems(recipe, decided)]
     if problems:
         raise RecipeError(problems)
     absent = [source.name for source in recipe.sources if source not in present]

@@ -144,6 +144,34 @@ def test_another_method_is_told_from_other_weights(tmp_path: Path) -> None:
     assert differing(tmp_path, ties % 0.2, ties.replace("{name: ties, density: %s}", "ties")).is_empty
 
 
+THREE = TWO.replace("audiobook.pth}", "audiobook.pth, base: base.pth}") + "base: base\n"
+
+
+def test_random_numbers_depend_on_what_a_source_is_called(tmp_path: Path) -> None:
+    dare = THREE + "method: {name: dare_linear, density: 0.5, seed: 1}\n"
+    assert counts(differing(tmp_path, dare, dare.replace("news:", "voice:")).amounts) == {
+        "method": FLOATS,
+        "in all": FLOATS,
+    }
+    assert differing(tmp_path, dare, dare.replace("seed: 1", "seed: 2")).weights
+    ties = THREE + "method: ties\n"
+    assert not differing(tmp_path, ties, ties.replace("news:", "voice:")).tensors
+
+
+def test_the_order_of_sources_is_told_where_it_matters(tmp_path: Path) -> None:
+    turned = THREE.replace("news: news.pth, audiobook: audiobook.pth", "audiobook: audiobook.pth, news: news.pth")
+    assert turned != THREE
+    diff = differing(tmp_path, THREE + "method: add_difference\n", turned + "method: add_difference\n")
+    assert counts(diff.amounts)["method"] == FLOATS
+    assert "method" not in counts(differing(tmp_path, THREE + "method: ties\n", turned + "method: ties\n").amounts)
+
+
+def test_parameters_that_vary_are_told_layer_by_layer(tmp_path: Path) -> None:
+    diff = differing(tmp_path, THREE + "method: ties\n", THREE + "method: {name: ties, lambda: {layers: [1, 0.5]}}\n")
+    assert len(diff.layers) == 30  # the first stays as it was
+    assert [run.changes[0].new.parameters["lambda"] for run in diff.layers[1:] if run.changes[0].new][-1] == 0.5
+
+
 def test_the_last_bit_of_a_weight_is_no_difference_but_one_that_is_written_is(tmp_path: Path) -> None:
     three = TWO.replace("audiobook.pth}", "audiobook.pth, base: base.pth}") + "normalize: true\n"
     shares = [f"weights: {{news: 0.{zero}7, audiobook: 0.{zero}2, base: 0.{zero}1}}\n" for zero in ("", "0")]

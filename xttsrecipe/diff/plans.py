@@ -22,6 +22,7 @@ from ..changes import (
     TensorChange,
 )
 from ..depth import Gradient
+from ..methods import METHODS
 from ..recipe import Take, Weight
 from ..review import Reviewed
 from ..steps import Step
@@ -94,11 +95,19 @@ class _Side:
         weights = self._plan.recipe.default.shares
         return {file: weight for file, weight in self.weighed(range(len(weights)), weights).items() if weight}
 
-    def method(self, step: Step) -> tuple[str, Mapping[str, Any], bool] | None:
-        """How a tensor is computed: the method, its parameters, whether by token. None for one that is taken."""
+    def method(self, step: Step) -> tuple[str, Mapping[str, Any], bool, Hashable] | None:
+        """How a tensor is computed: the method, its parameters, whether by token, and what of its sources matters to it
+        beside their content: their order, or their names, on which random numbers depend. None for one that is taken.
+        """
         if step.method in _TAKEN:
             return None
-        return step.method, step.parameters, step.by_token
+        entry, sources = METHODS[step.method], step.sources[step.has_base :]
+        matters: Hashable = None
+        if entry.random:
+            matters = tuple(sorted((self.files[source], self.names[source]) for source in sources))
+        elif entry.ordered and entry.shares_by is None:  # whose shares say it
+            matters = tuple(self.files[source] for source in sources)
+        return step.method, step.parameters, step.by_token, matters
 
     def rows(self, step: Step) -> Hashable:
         """Which rows of which files a tensor merged by token is made from."""
@@ -112,10 +121,11 @@ class _Side:
         """Equal where tensors are made alike."""
         if step is None:
             return None
-        given = step.rule, step.method, step.by_token, step.sources, step.weights
+        # Tensors that are decided alike share their parameters.
+        given = step.rule, step.method, step.by_token, step.sources, step.weights, id(step.parameters)
         if given not in self._signatures:
             method = self.method(step)
-            how = method and (method[0], repr(sorted(method[1].items())), method[2])
+            how = method and (method[0], repr(sorted(method[1].items())), *method[2:])
             shares = sorted((file, f"{weight:.12g}") for file, weight in self.mixture(step).items())
             self._signatures[given] = how, tuple(shares)
         return self._signatures[given]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from .directions import Direction, combination_length, distance
 from .vectors import Vectors
 
-# Where rounding has the last word over the length of a step, and over how far a point is from another's antipode.
+# Where rounding has the last word over the length of a step.
 _ROUNDING = 1e-7
 
 
@@ -30,15 +30,29 @@ def karcher_mean(
     whole = math.fsum(shares[index] for index in directed)
     if not directed or length < nothing * whole:
         return None
-    sphere = _Sphere(
-        [[0.0 if one == other else distance(vectors, found, *sorted((one, other))) ** 2 for other in directed]
-         for one in directed]
-    )  # fmt: skip
-    mean = sphere.mean([shares[index] / whole for index in directed], max_iter, tol, max(nothing, _ROUNDING))
+    sphere = _sphere(vectors, found, directed)
+    mean = sphere.mean([shares[index] / whole for index in directed], max_iter, tol, nothing)
     if mean is None:
         return None
     by_index = dict(zip(directed, mean, strict=True))
     return [by_index.get(index, 0.0) for index in range(len(found))]
+
+
+def _sphere(vectors: Vectors, found: Sequence[Direction], directed: Sequence[int]) -> _Sphere:
+    first = directed[0]
+    signs = [
+        -1.0 if index != first and distance(vectors, found, first, index, -1.0) < distance(vectors, found, first, index)
+        else 1.0
+        for index in directed
+    ]  # fmt: skip
+    squares = [
+        [
+            0.0 if one == other else distance(vectors, found, min(one, other), max(one, other), side * turned) ** 2
+            for other, turned in zip(directed, signs, strict=True)
+        ]
+        for one, side in zip(directed, signs, strict=True)
+    ]
+    return _Sphere(squares, signs)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +60,16 @@ class _Sphere:
     """Unit vectors, known by the squares of their distances. Points are coefficients of them.
 
     A length is had from distances, not from cosines, which would lose short ones: ‖Σ cᵢuᵢ‖² = (Σ cᵢ)² − ½ Σ cᵢcⱼdᵢⱼ².
+    So that opposed vectors, too, are near each other, those that point away from the first are turned round:
+    ``squares`` are of uᵢ times its sign, and points within are coefficients of these.
     """
 
     squares: Sequence[Sequence[float]]
+    signs: Sequence[float]
 
     def mean(self, weights: Sequence[float], max_iter: int, tol: float, nothing: float) -> list[float] | None:
-        """From the normalised mean on, until a step is shorter than ``tol``."""
-        point = self._normalised(weights)
+        """From the normalised mean on, until a step is shorter than ``tol``. Coefficients of the vectors as they are."""
+        point = self._normalised([weight * sign for weight, sign in zip(weights, self.signs, strict=True)])
         before = math.inf
         for _ in range(max_iter):
             if point is None:
@@ -65,25 +82,26 @@ class _Sphere:
                 for weight, angle in zip(weights, angles, strict=True)
             ]
             along = math.fsum(pull * cosine for pull, cosine in zip(pulls, cosines, strict=True))
-            step = [pull - along * share for pull, share in zip(pulls, point, strict=True)]
+            turned = [pull * sign for pull, sign in zip(pulls, self.signs, strict=True)]
+            step = [pull - along * share for pull, share in zip(turned, point, strict=True)]
             length = self._length(step)
             if length < tol or (length < _ROUNDING and length >= before):
                 break
             before = length
             turn = math.sin(length) / length
             point = self._normalised([math.cos(length) * a + turn * b for a, b in zip(point, step, strict=True)])
-        return point
+        return point and [share * sign for share, sign in zip(point, self.signs, strict=True)]
 
     def _seen_from(self, point: Sequence[float]) -> tuple[list[float], list[float]]:
         """The cosine of the angle to each unit vector, and the angle."""
         whole, reach = math.fsum(point), self._reach(point)
         spread = self._spread(point, reach)
-        cosines = [whole - far / 2 for far in reach]
+        cosines = [sign * (whole - far / 2) for sign, far in zip(self.signs, reach, strict=True)]
         angles = []
-        for far in reach:
-            apart = (1 - whole) ** 2 + far - spread
-            together = (1 + whole) ** 2 - far - spread
-            angles.append(2 * math.atan2(math.sqrt(max(apart, 0.0)), math.sqrt(max(together, 0.0))))
+        for sign, far in zip(self.signs, reach, strict=True):
+            apart = math.sqrt(max((1 - whole) ** 2 + far - spread, 0.0))
+            together = math.sqrt(max((1 + whole) ** 2 - far - spread, 0.0))
+            angles.append(2 * (math.atan2(apart, together) if sign > 0 else math.atan2(together, apart)))
         return cosines, angles
 
     def _normalised(self, point: Sequence[float]) -> list[float] | None:

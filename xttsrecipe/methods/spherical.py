@@ -81,7 +81,7 @@ def karcher(tensors: Sequence[Tensor], weights: Sequence[float], *, max_iter: in
     found = directions(vectors)
     mean_length = math.fsum(share * each.length for share, each in zip(shares, found, strict=True))
     mean = (
-        karcher_mean(vectors, found, shares, max_iter, tol, _nothing(vectors)) if math.isfinite(mean_length) else None
+        karcher_mean(vectors, found, shares, max_iter, tol, _opposite(vectors)) if math.isfinite(mean_length) else None
     )
     if mean is None:
         return linear_in_pieces(chosen, shares)
@@ -129,3 +129,8 @@ def _on_arc(vectors: Vectors, found: Sequence[Direction], angle: float, t: float
 def _nothing(vectors: Vectors) -> float:
     """Below this the length of a sum of unit vectors is rounding: that of opposed float32 vectors is some 2⁻²⁵."""
     return 1e-8 if vectors.is_double else 2.0**-20
+
+
+def _opposite(vectors: Vectors) -> float:
+    """The same where only what is exactly opposed is to count as nothing."""
+    return 1e-13 if vectors.is_double else _nothing(vectors)

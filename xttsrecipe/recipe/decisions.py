@@ -235,7 +235,7 @@ class Decisions:
         if "weights" in said.own and "method" not in said.own:
             return list(weights)
         leave_out = 0 in weights and len({str(weights[index]) for index in taken}) == 1
-        if "weights" in said.own and not leave_out:
+        if "weights" in said.own and not leave_out and not _has_share([weights[index] for index in taken], share):
             what = f"{name} says already how much the second counts, and weights say it too"
             hint = f"keep one of the two; beside {name}, weights of 0 and 1 say which two are merged"
             self._reading.problem(Code.UNUSED_WEIGHTS, said.weights_path, what, at_key=True, hint=hint)
@@ -268,6 +268,14 @@ class Decisions:
         if why := sum_problem(merge, merge.weights):
             code, what, hint = why
             self._reading.problem(code, self._path(said), what, at_key=True, hint=hint)
+
+
+def _has_share(pair: Sequence[Weight], share: Weight) -> bool:
+    """Whether weights of two sources say that the second has this share."""
+    if len(pair) != 2 or any(isinstance(number, Gradient) for number in (*pair, share)):
+        return list(pair)[1:] == [share]
+    total = math.fsum(map(float, pair))  # type: ignore[arg-type]
+    return total != 0 and math.isclose(float(pair[1]) / total, float(share), abs_tol=SUM_TOLERANCE)  # type: ignore[arg-type]
 
 
 def sum_problem(merge: Merge, weights: Sequence[Any]) -> tuple[Code, str, str | None] | None:
