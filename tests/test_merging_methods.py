@@ -142,6 +142,41 @@ def test_the_plan_says_what_is_held_whole(tmp_path: Path) -> None:
     assert any("ties" in note and "whole" in note for note in whole.notes)
 
 
+@pytest.mark.parametrize(
+    "method", [name for name, entry in METHODS.items() if not entry.ordered and entry.most is None]
+)
+def test_the_order_of_sources_changes_no_bit(method: str, tmp_path: Path) -> None:
+    draw = torch.Generator().manual_seed(3)
+    given = {name: torch.randn(7, 9, generator=draw, dtype=torch.float64) for name in ("base", *"abcde")}
+    weights = dict(zip("abcde", (0.1, 0.2, 0.3, 0.15, 0.25), strict=True))
+    fields: dict[str, Any] = {"method": given_to(method)}
+    if METHODS[method].base == "required":
+        fields["base"] = "base"
+    else:
+        del given["base"]
+    if METHODS[method].weighted:
+        fields["weights"] = weights
+    results = []
+    for order in ("abcde", "edcba", "cabed"):
+        chosen = {name: given[name] for name in (*order, *(["base"] if "base" in given else []))}
+        results.append(made(tmp_path, chosen, **fields))
+    assert all(torch.equal(results[0], result) for result in results[1:])
+
+
+def test_of_two_that_weigh_1_and_0_the_first_is_taken_as_it_is(tmp_path: Path) -> None:
+    given = tensors(4, 5)
+    for method in ("slerp", "nuslerp"):
+        chosen = {name: given[name] for name in ("news", "audiobook")}
+        result = made(tmp_path, chosen, method=method, weights={"news": 1, "audiobook": 0})
+        assert torch.equal(result, given["news"])
+
+
+def test_weights_that_are_all_0_in_a_layer_are_an_error(tmp_path: Path) -> None:
+    weights = {"a": {"layers": [1, 0]}, "b": {"layers": [0, 0]}}
+    with pytest.raises(RecipeError, match="does not work in 4 layers of 5"):
+        plan_of(tmp_path, [layered(0.0), layered(1.0)], weights=weights)
+
+
 # --- random numbers ---------------------------------------------------------------------------------------------
 
 

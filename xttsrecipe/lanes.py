@@ -17,7 +17,7 @@ from .plan import piece_elements
 from .segments import Segment
 from .source_files import SourceFile
 from .specs import DType
-from .steps import Step, is_elementwise, takes_one_by_one
+from .steps import Step, in_order, is_elementwise, takes_one_by_one
 from .torch_dtypes import torch_dtype
 
 # Those whose NaN has a payload.
@@ -33,6 +33,8 @@ class Lane:
         """``names``: what the recipe calls the sources."""
         self._sources = sources
         self._names = names
+        # By content, so that neither a recipe's order nor its names show in a result.
+        self._ranks = [(source.header.digest, name) for source, name in zip(sources, names, strict=True)]
         self._options = options
         self._buffers = _Buffers()
 
@@ -40,6 +42,7 @@ class Lane:
         """The finished bytes of one tensor, from first to last: the position of a piece, and its bytes (valid until the
         next). ``found`` is given what is not finite. Raises CheckpointError where a source cannot be read.
         """
+        step = in_order(step, self._ranks)
         # What is needed whole is not kept: it may be large, and the next tensor smaller.
         buffers = self._buffers if is_elementwise(step) else _Buffers()
         inputs = [_Input(step, index, self._sources[source]) for index, source in enumerate(step.sources)]

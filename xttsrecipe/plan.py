@@ -118,9 +118,9 @@ def make_plan(recipe: Recipe, headers: Sequence[Header]) -> Plan:
     keys = list(dict.fromkeys(key for header in headers for key in header.tensors))
     decided = deciding_rules(recipe, keys)
     problems += idle_rule_problems(recipe, decided)
-    problems += gradient_problems(recipe, decided)
-    if any(problem.code is Code.GRADIENT_WITHOUT_LAYERS for problem in problems):
-        raise RecipeError(problems)
+    varying = list(gradient_problems(recipe, decided))
+    if varying:
+        raise RecipeError([*problems, *varying])  # there is no step to be made of them
     problems += _layout_problems(recipe, headers)
     layout = _layout(recipe, headers)
     prefix = TRAINER_PREFIX if layout in ("trainer", "shrunk") else ""

@@ -15,12 +15,12 @@ class SourceFile:
     """Open while it is used as a context manager. May be read by several threads at once."""
 
     def __init__(self, header: Header) -> None:
-        self._header = header
+        self.header = header
         self._path = str(header.path)
 
     def __enter__(self) -> SourceFile:
         try:
-            self._descriptor = os.open(self._header.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+            self._descriptor = os.open(self.header.path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
         except OSError as error:
             raise CheckpointError(
                 Problem(
@@ -39,7 +39,7 @@ class SourceFile:
 
     def check_unchanged(self) -> None:
         """Raises CheckpointError where the file is not as it was when its header was read."""
-        check_unchanged(self._descriptor, self._header.stamp, self._header.path)
+        check_unchanged(self._descriptor, self.header.stamp, self.header.path)
 
     def read(self, tensor: StoredTensor, position: int, buffer: memoryview) -> None:
         """Fill the buffer from byte ``position`` after the tensor's first element, as the bytes lie in the file.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .codes import Code
 from .depth import Depth, depth_of, layer_count
@@ -80,6 +80,37 @@ class _Reading:
     has_base: bool
     sources: tuple[int, ...]
     weights: tuple[float, ...]
+
+
+def in_order(step: Step, ranks: Sequence[object]) -> Step:
+    """The same step with its sources in the order of their ``ranks``, where their order should not matter: sums that
+    are rounded on the way otherwise come out a little different.
+    """
+    first = int(step.has_base)
+    if step.method not in METHODS or METHODS[step.method].ordered or len(step.inputs) - first < 3:
+        return step
+    order = [*range(first), *sorted(range(first, len(step.inputs)), key=lambda index: ranks[step.sources[index]])]  # type: ignore[arg-type,return-value]
+    place = {index: new for new, index in enumerate(order)}
+    return replace(
+        step,
+        sources=tuple(step.sources[index] for index in order),
+        inputs=tuple(step.inputs[index] for index in order),
+        weights=tuple(step.weights[index] for index in order),
+        parameters={
+            name: tuple(value[index - first] for index in order[first:]) if isinstance(value, tuple) else value
+            for name, value in step.parameters.items()
+        },
+        segments=tuple(_in_order(segment, place) for segment in step.segments),
+    )
+
+
+def _in_order(segment: Segment, place: Mapping[int, int]) -> Segment:
+    parts = sorted(
+        (place[index], start, weight)
+        for index, start, weight in zip(segment.inputs, segment.starts, segment.weights, strict=True)
+    )
+    inputs, starts, weights = zip(*parts, strict=True)
+    return replace(segment, inputs=inputs, starts=starts, weights=weights)
 
 
 class StepBuilder:
@@ -260,7 +291,7 @@ def _reading(decision: Take | Merge, depth: Depth | None) -> _Reading:
     entry = decision.method.entry
     if not read and decision.base is not None:
         return _taken(decision.base)  # no task vector weighs anything
-    if len(read) == 1 and (entry.weights_sum_to_one or entry.shares_by is not None):
+    if len(read) == 1 and (entry.weights_sum_to_one or entry.takes_one_of_two):
         return _taken(read[0])
     base = () if decision.base is None else (decision.base,)
     return _Reading(

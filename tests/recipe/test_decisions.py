@@ -271,8 +271,6 @@ def test_weights_of_slerp_give_a_share_between_0_and_1(tmp_path: Path) -> None:
          "weights: no weight for audiobook"),
         ("method: slerp", "XR117", "method",
          "method: slerp merges 2 of the checkpoints, and there are 3: original, news, audiobook"),
-        ("method: slerp\nweights: {original: 0, news: 1, audiobook: 0}", "XR117", "method",
-         "method: slerp merges 2 of the checkpoints, and there is 1: news"),
         ("method: nuslerp\nweights: {original: 0, news: 0, audiobook: 0}", "XR117", "method",
          "method: nuslerp merges 2 of the checkpoints, and there are none"),
         ("method: median\nweights: {original: 0, news: 0, audiobook: 0}", "XR117", "method",

@@ -117,6 +117,11 @@ class MethodEntry:
     check: Check | None = None
 
     @property
+    def takes_one_of_two(self) -> bool:
+        """Whether of two sources of which one weighs nothing it gives the other as it is."""
+        return self.least == 2 and (self.weighted or self.shares_by is not None)
+
+    @property
     def settings(self) -> tuple[Parameter, ...]:
         """What a recipe may say beside the name."""
         return (*self.parameters, *((_SEED,) if self.random else ()))

@@ -68,7 +68,7 @@ class _Sphere:
     signs: Sequence[float]
 
     def mean(self, weights: Sequence[float], max_iter: int, tol: float, nothing: float) -> list[float] | None:
-        """From the normalised mean on, until a step is shorter than ``tol``. Coefficients of the vectors as they are."""
+        """From the normalised mean on, until a step is short enough; coefficients of the vectors as they are."""
         point = self._normalised([weight * sign for weight, sign in zip(weights, self.signs, strict=True)])
         before = math.inf
         for _ in range(max_iter):

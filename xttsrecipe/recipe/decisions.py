@@ -246,6 +246,8 @@ class Decisions:
     def _check_count(self, said: _Said, entry: MethodEntry, names: Sequence[str]) -> None:
         if not names and (entry.weights_sum_to_one or said.base is not None):
             return  # their sum says it better; or the base is left
+        if len(names) == 1 and entry.takes_one_of_two:
+            return
         if entry.least <= len(names) and (entry.most is None or len(names) <= entry.most):
             return
         wanted = str(entry.least) if entry.least == entry.most else f"at least {entry.least}"
