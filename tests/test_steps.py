@@ -13,6 +13,7 @@ from xttsrecipe.api import load_recipe, make_plan
 from xttsrecipe.errors import RecipeError
 from xttsrecipe.plan import Plan
 from xttsrecipe.specs import DType
+from xttsrecipe.steps import in_order
 from xttsrecipe.xtts import TEXT_ROWS
 
 ONES, ROW, PAIR = torch.ones(2, 3), torch.ones(3), torch.ones(2)
@@ -202,3 +203,25 @@ def test_text_tensors_of_other_widths_are_of_unequal_shape_whatever_their_rows(t
     (problem,) = caught.value.problems
     assert problem.what == "1 tensor is of unequal shape"
     assert problem.details == ("gpt.text_head.weight: a 8x2, b 8x5",)
+
+
+def test_sources_are_taken_in_the_order_of_their_ranks_with_all_that_belongs_to_them(tmp_path: Path) -> None:
+    tensors = [{"x": torch.full((2,), float(number))} for number in range(4)]
+    method = {"name": "ties", "density": {"b": 0.2, "c": 0.3, "d": 0.4}}
+    plan = plan_of(tmp_path, tensors, base="a", method=method, weights={"b": 2, "c": 3, "d": 4})
+    (step,) = plan.steps
+    ordered = in_order(step, [("z", "a"), ("y", "b"), ("x", "c"), ("w", "d")])
+    assert ordered.sources == (0, 3, 2, 1)
+    assert ordered.weights == (0.0, 4.0, 3.0, 2.0)
+    assert ordered.parameters["density"] == (0.4, 0.3, 0.2)
+    assert ordered.inputs == tuple(step.inputs[index] for index in ordered.sources)
+    assert [(part.inputs, part.starts, part.weights) for part in ordered.segments] == [
+        ((0, 1, 2, 3), (0, 0, 0, 0), (0.0, 4.0, 3.0, 2.0))
+    ]
+    assert in_order(ordered, [("z", "a"), ("w", "b"), ("x", "c"), ("y", "d")]).sources == step.sources
+
+
+def test_where_the_order_matters_it_stays(tmp_path: Path) -> None:
+    tensors = [{"x": torch.full((2,), float(number))} for number in range(3)]
+    (step,) = plan_of(tmp_path, tensors, base="a", method="add_difference").steps
+    assert in_order(step, [("c", "a"), ("b", "b"), ("a", "c")]) is step

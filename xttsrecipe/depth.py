@@ -62,7 +62,7 @@ class Gradient:
         return Gradient(tuple(1 - anchor for anchor in self.anchors), None if self.rest is None else 1 - self.rest)
 
     def __format__(self, digits: str) -> str:
-        """``1…0.5…0``, with what it is outside of the layers where that is said."""
+        """``[1 … 0.5 … 0]``, with what it is outside of the layers where that is said."""
         rest = "" if self.rest is None else f", elsewhere {format(self.rest, digits)}"
         return f"[{' … '.join(format(anchor, digits) for anchor in self.anchors)}{rest}]"
 

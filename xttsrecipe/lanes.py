@@ -33,7 +33,7 @@ class Lane:
         """``names``: what the recipe calls the sources."""
         self._sources = sources
         self._names = names
-        # By content, so that neither a recipe's order nor its names show in a result.
+        # By their headers, so that a recipe's order does not show in a result, nor names where the headers differ.
         self._ranks = [(source.header.digest, name) for source, name in zip(sources, names, strict=True)]
         self._options = options
         self._buffers = _Buffers()
@@ -101,7 +101,7 @@ class Lane:
             weights[first:],
             wide[0] if first else None,
             step.parameters,
-            [_on(device, draw) for draw in draws],
+            draws,
             scratch,
         ).flatten()
         return torch.view_as_complex(merged.view(-1, 2)) if step.compute.kind == "complex" else merged
@@ -252,10 +252,6 @@ class _Behind(Sequence[torch.Tensor]):
         if not 0 <= index < len(self):
             raise IndexError(index)
         return self._tensors[index + self._first]
-
-
-def _on(device: str, draw: Draw) -> Draw:
-    return lambda count: draw(count).to(device)
 
 
 def _ranges(step: Step, count: int, threads: int) -> Iterator[tuple[int, int]]:

@@ -82,14 +82,14 @@ class _Reading:
     weights: tuple[float, ...]
 
 
-def in_order(step: Step, ranks: Sequence[object]) -> Step:
+def in_order(step: Step, ranks: Sequence[tuple[str, str]]) -> Step:
     """The same step with its sources in the order of their ``ranks``, where their order should not matter: sums that
     are rounded on the way otherwise come out a little different.
     """
     first = int(step.has_base)
-    if step.method not in METHODS or METHODS[step.method].ordered or len(step.inputs) - first < 3:
+    if step.method not in METHODS or METHODS[step.method].ordered or len(step.inputs) - first < 2:
         return step
-    order = [*range(first), *sorted(range(first, len(step.inputs)), key=lambda index: ranks[step.sources[index]])]  # type: ignore[arg-type,return-value]
+    order = [*range(first), *sorted(range(first, len(step.inputs)), key=lambda index: ranks[step.sources[index]])]
     place = {index: new for new, index in enumerate(order)}
     return replace(
         step,

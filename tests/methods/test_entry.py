@@ -13,7 +13,6 @@ from xttsrecipe.methods import METHODS, Parameter, call
     ("parameter", "value", "message"),
     [
         (Parameter("t", "", minimum=0, maximum=1), 1.5, "t is 1.5, and has to be 0 ≤ t ≤ 1"),
-        (Parameter("t", "", minimum=0, above=True), 0, "t is 0, and has to be 0 < t"),
         (Parameter("t", "", maximum=0.5, below=True), 0.5, "t is 0.5, and has to be t < 0.5"),
         (Parameter("t", ""), math.inf, "t is inf, and has to be finite"),
         (Parameter("t", ""), math.nan, "t is nan, and has to be finite"),

@@ -24,7 +24,7 @@ class Parameter:
     """A method's parameter. ``name``: as in recipes; ``aliases``: other names for it. ``default``: None where there is
     none; then ``otherwise`` says what is taken instead, empty where the parameter has to be given.
 
-    Numbers lie between ``minimum`` and ``maximum``, None for no bound, the bound itself included unless ``above`` or
+    Numbers lie between ``minimum`` and ``maximum``, None for no bound, the bounds included, but for the upper one where
     ``below`` says that it is not.
     """
 
@@ -34,7 +34,6 @@ class Parameter:
     default: bool | int | float | None = None
     minimum: float | None = None
     maximum: float | None = None
-    above: bool = False
     below: bool = False
     per_source: bool = False
     aliases: tuple[str, ...] = ()
@@ -53,7 +52,7 @@ class Parameter:
     @property
     def range(self) -> str:
         """Its bounds, as ``0 ≤ density ≤ 1``; empty where there are none."""
-        lower = "" if self.minimum is None else f"{self.minimum:g} {'<' if self.above else '≤'} "
+        lower = "" if self.minimum is None else f"{self.minimum:g} ≤ "
         upper = "" if self.maximum is None else f" {'<' if self.below else '≤'} {self.maximum:g}"
         return f"{lower}{self.name}{upper}" if lower or upper else ""
 
@@ -63,14 +62,14 @@ class Parameter:
         kinds: tuple[type, ...] = {"number": (int, float), "integer": (int,), "boolean": (bool,)}[self.kind]
         if not isinstance(value, kinds) or (isinstance(value, bool) and self.kind != "boolean"):
             return f"{self.name} has to be {wanted}"
-        if self.kind != "boolean" and not self._is_within(float(value)):  # type: ignore[arg-type]
+        if self.kind != "boolean" and not self._is_within(value):  # type: ignore[arg-type]
             return f"{self.name} is {value:g}, and has to be " + (self.range or "finite")
         return None
 
     def _is_within(self, number: float) -> bool:
-        if not math.isfinite(number):
+        if isinstance(number, float) and not math.isfinite(number):
             return False
-        low = self.minimum is None or number > self.minimum or (number == self.minimum and not self.above)
+        low = self.minimum is None or number >= self.minimum
         return low and (self.maximum is None or number < self.maximum or (number == self.maximum and not self.below))
 
 
@@ -117,9 +116,14 @@ class MethodEntry:
     check: Check | None = None
 
     @property
+    def uses_weights(self) -> bool:
+        """Whether it matters how much a source weighs."""
+        return self.weighted or self.shares_by is not None
+
+    @property
     def takes_one_of_two(self) -> bool:
         """Whether of two sources of which one weighs nothing it gives the other as it is."""
-        return self.least == 2 and (self.weighted or self.shares_by is not None)
+        return self.least == 2 and self.uses_weights
 
     @property
     def settings(self) -> tuple[Parameter, ...]:

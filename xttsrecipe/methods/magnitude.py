@@ -95,5 +95,5 @@ def _float(bits: int) -> float:
 
 
 def _bits(values: Tensor) -> Tensor:
-    """The numbers' bits as integers, in the numbers' own memory."""
-    return values.view(values[:0].long().dtype)
+    """The numbers' bits as integers, in the numbers' own memory; without the sign that ∞ − ∞ gives NaN somewhere."""
+    return values.view(values[:0].long().dtype).bitwise_and_((1 << 63) - 1)

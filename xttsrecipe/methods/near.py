@@ -26,8 +26,9 @@ def nearswap(tensors: Sequence[Tensor], base: Tensor, *, t: float = 1e-4) -> Ten
         wide = origin[where].double()
         difference = source[where].double() - wide
         near = difference.abs().le(t).logical_or_(source[where] == origin[where])
-        moved = difference.clamp_(-t, t).add_(wide)
-        result[where] = source[where].where(near, moved.to(tensor.dtype))
+        stays = difference.clamp_(-t, t) == 0  # the base's own bits, −0.0 too
+        moved = difference.add_(wide).to(tensor.dtype)
+        result[where] = source[where].where(near, origin[where].where(stays, moved))
     return result.view(tensor.shape)
 
 

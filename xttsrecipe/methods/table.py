@@ -18,11 +18,26 @@ from .sparse import breadcrumbs, breadcrumbs_ties, ties
 from .spherical import karcher, multislerp, nuslerp, positive_refusal, slerp, sum_refusal
 from .task_vectors import add_difference, task_arithmetic
 
-_LAMBDA = Parameter("lambda", "what the merged task vector is multiplied by", default=1.0)
+# As large as weights may be.
+_MOST = 1e6
+
+
+def _lambda(of: str) -> Parameter:
+    return Parameter("lambda", f"what the {of} is multiplied by", default=1.0, minimum=-_MOST, maximum=_MOST)
+
+
+_LAMBDA = _lambda("merged task vector")
 _DIVIDED = Parameter("normalize", "divide the weights by their sum", "boolean", default=False)
 _SUM = Parameter("normalize", "divide the sum by that of the weights", "boolean", default=False)
 _ELECTED = Parameter(
     "normalize", "divide each element's sum by that of the weights of those that agree", "boolean", default=True
+)
+_ARC = Parameter(
+    "t", "how far from the first source to the second", minimum=0, maximum=1,
+    otherwise="the second source's share of the weights",
+)  # fmt: skip
+_SELECTED = Parameter(
+    "select_topk", "the share of positions that is selected", default=1.0, minimum=0, maximum=1, aliases=("tau",)
 )
 _GAMMA = Parameter(
     "gamma", "the share of largest magnitudes that is dropped", default=0.01, minimum=0, maximum=1, per_source=True
@@ -67,15 +82,7 @@ METHODS: Mapping[str, MethodEntry] = {
             elementwise=False,
             one_by_one=False,
             combine=slerp,
-            parameters=(
-                Parameter(
-                    "t",
-                    "how far from the first source to the second",
-                    minimum=0,
-                    maximum=1,
-                    otherwise="the second source's share of the weights",
-                ),
-            ),
+            parameters=(_ARC,),
             least=2,
             most=2,
             weighted=False,
@@ -114,7 +121,9 @@ METHODS: Mapping[str, MethodEntry] = {
             one_by_one=False,
             combine=karcher,
             parameters=(
-                Parameter("max_iter", "the most steps that are taken", "integer", default=1000, minimum=1),
+                Parameter(
+                    "max_iter", "the most steps that are taken", "integer", default=1000, minimum=1, maximum=1_000_000
+                ),
                 Parameter("tol", "the length of a step that ends it", default=1e-12, minimum=0),
             ),
             check=lambda weights, _parameters: positive_refusal(weights),
@@ -176,7 +185,7 @@ METHODS: Mapping[str, MethodEntry] = {
             elementwise=True,
             one_by_one=True,
             combine=add_difference,
-            parameters=(Parameter("lambda", "what the difference is multiplied by", default=1.0),),
+            parameters=(_lambda("difference"),),
             base="required",
             least=2,
             most=2,
@@ -224,7 +233,7 @@ METHODS: Mapping[str, MethodEntry] = {
         ),
         MethodEntry(
             "della_linear",
-            "drop changes at random, small ones rather, scale up the rest, sum",
+            "drop changes at random, small ones more often, scale up the rest, sum",
             "DELLA, arXiv 2406.11617 (drop, fuse)",
             formula="base + λ Σ wᵢ mᵢδᵢ/qᵢ, mᵢ = 1 with probability qᵢ = density − ε … density + ε by rank in the row",
             elementwise=False,
@@ -238,7 +247,7 @@ METHODS: Mapping[str, MethodEntry] = {
         ),
         MethodEntry(
             "della",
-            "drop changes at random, small ones rather, scale up the rest, elect signs, merge those that agree",
+            "drop changes at random, small ones more often, scale up the rest, elect signs, merge those that agree",
             "DELLA, arXiv 2406.11617 (drop, elect, fuse)",
             formula="base + λ · Σ wᵢdᵢ/Σ wᵢ over sgn dᵢ = sgn Σ wᵢdᵢ, dᵢ = mᵢδᵢ/qᵢ as in della_linear",
             elementwise=False,
@@ -282,16 +291,7 @@ METHODS: Mapping[str, MethodEntry] = {
             elementwise=False,
             one_by_one=False,
             combine=sce,
-            parameters=(
-                Parameter(
-                    "select_topk",
-                    "the share of positions that is selected",
-                    default=1.0,
-                    minimum=0,
-                    maximum=1,
-                    aliases=("tau",),
-                ),
-            ),
+            parameters=(_SELECTED,),
             base="required",
             weighted=False,
         ),

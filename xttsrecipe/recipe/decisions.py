@@ -134,7 +134,7 @@ class Decisions:
         weights = self._weights(said, entry, said.base)
         names = [name for name, weight in zip(self._names, weights, strict=True) if weight != 0]
         if said.is_sound and len(self._reading.problems) == faults:
-            self._check_count(said, entry, names)
+            self._check_count(said, entry, names, base)
         parameters = self._parameters(said, given, entry, names)
         normalize = self._normalize or entry.shares_by is not None
         if entry.weights_sum_to_one:
@@ -142,8 +142,7 @@ class Decisions:
         if entry.shares_by is not None and (share := parameters.pop(entry.shares_by, None)) is not None:
             weights = self._shared(said, weights, share, entry.shares_by)
         varies = any(isinstance(weight, Gradient) for weight in weights)
-        uses_them = entry.weighted or entry.shares_by is not None
-        if normalize and uses_them and said.is_sound and len(self._reading.problems) == faults and not varies:
+        if normalize and entry.uses_weights and said.is_sound and len(self._reading.problems) == faults and not varies:
             weights, normalize = self._divided(said, weights), False
         where = self._reading.document.where_key(self._path(said))
         merge = Merge(tuple(weights), Method(entry.name, parameters), base, normalize, where)
@@ -190,7 +189,7 @@ class Decisions:
             return [each if name in merged else 0.0 for name in self._names]
         self._check_names(said, given, merged, base)
         found = {name: number_of(given[name]) for name in merged if name in given}
-        if not entry.weighted and entry.shares_by is None:
+        if not entry.uses_weights:
             found = self._equal(said, entry, found)
         return [found.get(name, 0.0) for name in self._names]
 
@@ -223,7 +222,10 @@ class Decisions:
         """Whether a rule has a method that uses the global weights."""
         rules = self._reading.data.get("overrides", {}).values()
         return any(
-            isinstance(rule, Mapping) and "method" in rule and "weights" not in rule and _entry(rule["method"]).weighted
+            isinstance(rule, Mapping)
+            and "method" in rule
+            and "weights" not in rule
+            and _entry(rule["method"]).uses_weights
             for rule in rules
         )
 
@@ -243,8 +245,8 @@ class Decisions:
         pair: list[Weight] = [first, share]
         return [pair[taken.index(index)] if index in taken[:2] else 0.0 for index in range(len(weights))]
 
-    def _check_count(self, said: _Said, entry: MethodEntry, names: Sequence[str]) -> None:
-        if not names and (entry.weights_sum_to_one or said.base is not None):
+    def _check_count(self, said: _Said, entry: MethodEntry, names: Sequence[str], base: int | None) -> None:
+        if not names and (entry.weights_sum_to_one or base is not None):
             return  # their sum says it better; or the base is left
         if len(names) == 1 and entry.takes_one_of_two:
             return
@@ -256,7 +258,8 @@ class Decisions:
         beside = " beside the base" if said.base is not None else ""
         there = f"there {'is' if len(names) == 1 else 'are'} {len(names) or 'none'}{': ' if names else ''}"
         what = f"{entry.name} merges {wanted} of the checkpoints{beside}, and {there}{', '.join(names)}"
-        hint = "weights of 0 leave some out" if len(names) > entry.least else "a weight of 0 leaves one out"
+        too_many = entry.most is not None and len(names) > entry.most
+        hint = "a weight of 0 leaves a checkpoint out" if too_many else "name more checkpoints, or weigh more of them"
         self._place(Code.METHOD_AND_SOURCES, said, what, hint)
 
     def _divided(self, said: _Said, weights: Sequence[Any]) -> list[Weight]:

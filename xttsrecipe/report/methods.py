@@ -150,7 +150,6 @@ def _parameter(parameter: Parameter) -> dict[str, Any]:
         "default": parameter.default,
         "otherwise": parameter.otherwise or None,
         "minimum": parameter.minimum,
-        "minimum_excluded": parameter.above,
         "maximum": parameter.maximum,
         "maximum_excluded": parameter.below,
         "per_source": parameter.per_source,

@@ -50,7 +50,7 @@ def base_text(base: str | None, name: Name = str) -> str:
 def uses_weights(method: str) -> bool:
     """Whether it matters to a method how much a source weighs."""
     entry = METHODS.get(method)
-    return entry is None or entry.weighted or entry.shares_by is not None
+    return entry is None or entry.uses_weights
 
 
 def value_text(value: Any) -> str:
