@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
 import subprocess
 import sys
@@ -51,12 +52,15 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-def invoke(*arguments: str | Path) -> Outcome:
-    """The same command in this process."""
-    environ = {**dict.fromkeys(_TELLING), "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
-    with CliRunner(env=environ).isolation() as (out, err, *_):
+def invoke(*arguments: str | Path, charset: str = "utf-8", **more: str) -> Outcome:
+    """The same command in this process, with streams as it gives itself; ``more`` is added to the environment."""
+    environ = {**dict.fromkeys(_TELLING), "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", **more}
+    with CliRunner(env=environ, charset=charset).isolation() as (out, err, *_):
+        for stream in (sys.stdout, sys.stderr):
+            assert isinstance(stream, io.TextIOWrapper)
+            stream.reconfigure(errors="backslashreplace")
         with pytest.raises(SystemExit) as ended:
-            command()(list(map(str, arguments)), prog_name="root")
+            command()(list(map(str, arguments)), prog_name="python -m xttsrecipe")
         sys.stdout.flush()
         sys.stderr.flush()
         code = ended.value.code
