@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -76,9 +77,15 @@ def command() -> Callable[..., object]:
 
 
 def demo_checkpoints(factory: pytest.TempPathFactory) -> Path:
-    """The folder with the checkpoints of the demo, made once for all tests that ask."""
-    folder = factory.getbasetemp() / "demo-checkpoints"
+    """The folder with the checkpoints of the demo, made once for all tests that ask, whichever worker runs them."""
+    own = factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "demo-checkpoints"
     if not folder.exists():
+        made = own / "demo-checkpoints.new"
         script = PROJECT / "demo" / "make_checkpoints.py"
-        subprocess.run([sys.executable, script, folder], check=True, capture_output=True, timeout=120)
+        subprocess.run([sys.executable, script, made], check=True, capture_output=True, timeout=120)
+        try:
+            made.rename(folder)
+        except OSError:  # another worker's are there
+            shutil.rmtree(made)
     return folder
