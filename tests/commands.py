@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import io
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -51,12 +53,15 @@ def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "surrogateescape")
 
 
-def invoke(*arguments: str | Path) -> Outcome:
-    """The same command in this process."""
-    environ = {**dict.fromkeys(_TELLING), "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1"}
-    with CliRunner(env=environ).isolation() as (out, err, *_):
+def invoke(*arguments: str | Path, charset: str = "utf-8", **more: str) -> Outcome:
+    """The same command in this process, with streams as it gives itself; ``more`` is added to the environment."""
+    environ = {**dict.fromkeys(_TELLING), "COLUMNS": "100", "TERM": "dumb", "NO_COLOR": "1", **more}
+    with CliRunner(env=environ, charset=charset).isolation() as (out, err, *_):
+        for stream in (sys.stdout, sys.stderr):
+            assert isinstance(stream, io.TextIOWrapper)
+            stream.reconfigure(errors="backslashreplace")
         with pytest.raises(SystemExit) as ended:
-            command()(list(map(str, arguments)), prog_name="root")
+            command()(list(map(str, arguments)), prog_name="python -m xttsrecipe")
         sys.stdout.flush()
         sys.stderr.flush()
         code = ended.value.code
@@ -72,9 +77,15 @@ def command() -> Callable[..., object]:
 
 
 def demo_checkpoints(factory: pytest.TempPathFactory) -> Path:
-    """The folder with the checkpoints of the demo, made once for all tests that ask."""
-    folder = factory.getbasetemp() / "demo-checkpoints"
+    """The folder with the checkpoints of the demo, made once for all tests that ask, whichever worker runs them."""
+    own = factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "demo-checkpoints"
     if not folder.exists():
+        made = own / "demo-checkpoints.new"
         script = PROJECT / "demo" / "make_checkpoints.py"
-        subprocess.run([sys.executable, script, folder], check=True, capture_output=True, timeout=120)
+        subprocess.run([sys.executable, script, made], check=True, capture_output=True, timeout=120)
+        try:
+            made.rename(folder)
+        except OSError:  # another worker's are there
+            shutil.rmtree(made)
     return folder

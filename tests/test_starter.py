@@ -99,7 +99,7 @@ def test_weights_have_few_digits(tmp_path: Path, header: Header, count: int) -> 
 
 
 def test_equal_weights_differ_in_the_last_digit_at_most(tmp_path: Path, header: Header) -> None:
-    for count in range(1, 257, 5):
+    for count in (*range(1, 30), *range(31, 257, 25)):
         text = starter_recipe(
             [dataclasses.replace(header, path=tmp_path / f"v{n}.pth") for n in range(count)], tmp_path
         )

@@ -121,10 +121,12 @@ def _component(pattern: str, components: Mapping[str, Sequence[str]]) -> Sequenc
 
 
 def suggestions(pattern: str, keys: Iterable[str], components: Mapping[str, Sequence[str]]) -> list[str]:
-    """Up to three patterns or keys near ``pattern`` that fit some of ``keys``, best first; often there are none."""
+    """Up to three patterns or keys near ``pattern``, which fits none of ``keys``, that do, best first; often none."""
     keys = list(keys)
     found: dict[tuple[str, ...], str] = {}  # by what they match: two ways to say the same are one suggestion
-    for candidate in _candidates(pattern, keys, components):
+    for candidate in dict.fromkeys(_candidates(pattern, keys, components)):
+        if candidate == pattern:
+            continue
         try:
             matched = tuple(filter(compile_pattern(candidate, components), keys))
         except PatternError:

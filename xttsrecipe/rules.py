@@ -65,7 +65,7 @@ def _hint(pattern: str, keys: Collection[str]) -> str:
         test = compile_pattern(canonical, COMPONENTS)
     except PatternError:  # today's name of a very long one is longer still
         return _LISTED
-    fitting = any(map(test, keys))
+    fitting = canonical != pattern and any(map(test, keys))
     if is_training_only(canonical) or (not fitting and any(map(test, training_only_tensors()))):
         return "training-only tensors (dvae, torch_mel_spectrogram) are never merged: metadata.from gives them whole"
     layers = _layers(canonical, keys)

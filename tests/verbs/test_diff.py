@@ -37,7 +37,8 @@ def diff(*arguments: str) -> Outcome:
 
 @pytest.mark.parametrize("form", FORMATS)
 def test_the_real_command_compares_a_revision_with_the_work_tree(form: str, scratch: Scratch) -> None:
-    shown = xttsrecipe("diff", "main", "--format", form, cwd=scratch.root)
+    command = xttsrecipe if form == "text" else invoke
+    shown = command("diff", "main", "--format", form)
     assert shown.code == 1  # a recipe is not valid
     assert "recipes/broken.yaml:4:22" in shown.err
     assert "Traceback" not in shown.err
@@ -110,7 +111,7 @@ def test_the_exit_status_says_what_differs_where_it_is_asked_to(
 
     monkeypatch.chdir(showcase(tmp_path / "work", {"x.txt": "", **some(BEFORE)}, {"x.txt": "", **some(AFTER)}).root)
     assert diff("main").code == plain
-    for form in FORMATS:
+    for form in FORMATS if names in (["layer_blend"], ["same"]) else ["text"]:
         assert diff("main", "--exit-code", "--format", form).code == exit_code
 
 
@@ -175,9 +176,8 @@ def test_a_current_folder_that_is_gone_is_told(arguments: list[str], tmp_path: P
 def test_a_workflow_has_notices_and_the_markdown_in_its_summary(scratch: Scratch, tmp_path: Path) -> None:
     summary = tmp_path / "summary.md"
     summary.write_text("before\n")
-    arguments = ("diff", "main", "--format", "github")
-    shown = xttsrecipe(*arguments, cwd=scratch.root, GITHUB_STEP_SUMMARY=str(summary))
-    markdown = xttsrecipe("diff", "main", "--format", "markdown", cwd=scratch.root).out
+    shown = invoke("diff", "main", "--format", "github", GITHUB_STEP_SUMMARY=str(summary))
+    markdown = diff("main", "--format", "markdown").out
     assert summary.read_text() == f"before\n\n{markdown}"
     commands = [line for line in shown.out.splitlines() if line.startswith("::")]
     assert [line.partition(" ")[0] for line in commands] == ["::notice"] * 7 + ["::error"] * 2
@@ -187,13 +187,14 @@ def test_a_workflow_has_notices_and_the_markdown_in_its_summary(scratch: Scratch
 def test_other_formats_leave_the_summary_alone(scratch: Scratch, tmp_path: Path) -> None:
     summary = tmp_path / "summary.md"
     for form in ("text", "markdown", "json"):
-        xttsrecipe("diff", "main", "--format", form, cwd=scratch.root, GITHUB_STEP_SUMMARY=str(summary))
+        shown = invoke("diff", "main:recipes/text.yaml", "--format", form, GITHUB_STEP_SUMMARY=str(summary))
+        assert shown.code == 0
     assert not summary.exists()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="names that Windows has no place for")
 @pytest.mark.parametrize("form", FORMATS)
-def test_hostile_names_do_nothing(form: str, tmp_path: Path) -> None:
+def test_hostile_names_do_nothing(form: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of files, sources and patterns: no command of a workflow, no markup, no line of their own."""
     name = "::error::x\n::stop-commands::y|`</details>@octocat ##[error]z"
     text = (
@@ -203,7 +204,8 @@ def test_hostile_names_do_nothing(form: str, tmp_path: Path) -> None:
     scratch = showcase(
         tmp_path / "work", {f"{name}.yaml".replace("/", "_"): TWO}, {f"{name}.yaml".replace("/", "_"): text}
     )
-    shown = xttsrecipe("diff", "main", "--format", form, cwd=scratch.root)
+    monkeypatch.chdir(scratch.root)
+    shown = diff("main", "--format", form)
     # Names of sources are checked, so this is not valid; what is quoted of it does nothing either.
     assert shown.code == 1
     lines = shown.out.splitlines()
@@ -262,7 +264,9 @@ def test_no_torch_is_imported(scratch: Scratch) -> None:
     assert not modules & {"torch", "rich", "numpy"}
 
 
-def test_a_pull_request_is_compared_in_a_clone_of_a_bare_origin(tmp_path: Path) -> None:
+def test_a_pull_request_is_compared_in_a_clone_of_a_bare_origin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two branches, the base ahead of where the pull request began, and a shallow clone as CI makes it."""
     work = Scratch.made(tmp_path / "work")
     work.commit(("recipes/two.yaml", TWO), ("recipes/other.yaml", TWO))
@@ -273,15 +277,17 @@ def test_a_pull_request_is_compared_in_a_clone_of_a_bare_origin(tmp_path: Path) 
     git(work.root, "clone", "--quiet", "--bare", ".", tmp_path / "origin.git")
     git(tmp_path, "clone", "--quiet", "--branch", "warmer", (tmp_path / "origin.git").as_uri(), "ci")
     clone = tmp_path / "ci"
-    assert "did you mean 'origin/main'?" in xttsrecipe("diff", "main", cwd=clone).err
+    monkeypatch.chdir(clone)
+    assert "did you mean 'origin/main'?" in diff("main").err
     base = git(clone, "merge-base", "origin/main", "HEAD").strip()
-    shown = xttsrecipe("diff", base, "--format", "markdown", cwd=clone)
+    shown = diff(base, "--format", "markdown")
     assert (shown.code, shown.err) == (0, "")
     assert shown.out.startswith(f"### `{base[:10]}` → work tree: 1 recipe changed\n\n**`recipes/two.yaml`** 926 of 963")
     git(tmp_path, "clone", "--quiet", "--depth=1", "--branch", "warmer", (tmp_path / "origin.git").as_uri(), "shallow")
-    assert "XR725" in xttsrecipe("diff", base, cwd=tmp_path / "shallow").err
+    monkeypatch.chdir(tmp_path / "shallow")
+    assert "XR725" in diff(base).err
     git(tmp_path / "shallow", "fetch", "--quiet", "--depth=1", "origin", base)
-    assert xttsrecipe("diff", base, "--format", "markdown", cwd=tmp_path / "shallow").out == shown.out
+    assert diff(base, "--format", "markdown").out == shown.out
 
 
 def test_in_a_hook_git_points_to_the_repository(scratch: Scratch) -> None:

@@ -335,11 +335,12 @@ def test_files_beside_a_file_are_looked_at(tmp_path: Path) -> None:
     assert (done.code, "merged.vocab.json: is not as it was written with the model" in done.err) == (1, True)
 
 
-def test_it_is_found_from_within_its_folder(made: Path) -> None:
+def test_it_is_found_from_within_its_folder(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = made.parent / "merged"
     folder.mkdir()
     shutil.move(made, folder / "merged.pth")
-    done = xttsrecipe("verify", "merged.pth", cwd=folder)
+    monkeypatch.chdir(folder)
+    done = invoke("verify", "merged.pth")
     assert (done.code, "verified" in done.out) == (0, True)
 
 
