@@ -313,6 +313,7 @@ def test_weights_that_a_rule_uses_may_be_there_though_the_global_method_has_no_u
 
 # --- parameters -----------------------------------------------------------------------------------------------------
 
+BOUNDS = "-1e+06 ≤ lambda ≤ 1e+06"
 OUTSIDE = "lies outside of what is possible"
 
 
@@ -321,8 +322,8 @@ OUTSIDE = "lies outside of what is possible"
     [
         ("{name: ties, density: 1.5}", "XR212", "1.5", f"method.density: 1.5 {OUTSIDE}", "0 ≤ density ≤ 1"),
         ("{name: ties, density: .nan}", "XR212", ".nan", f"method.density: nan {OUTSIDE}", "0 ≤ density ≤ 1"),
-        ("{name: ties, lambda: .inf}", "XR212", ".inf", f"method.lambda: inf {OUTSIDE}", "a finite number"),
-        ("{name: ties, lambda: 1e999}", "XR212", "1e999", f"method.lambda: inf {OUTSIDE}", "a finite number"),
+        ("{name: ties, lambda: .inf}", "XR212", ".inf", f"method.lambda: inf {OUTSIDE}", BOUNDS),
+        ("{name: ties, lambda: 1e999}", "XR212", "1e999", f"method.lambda: inf {OUTSIDE}", BOUNDS),
         ("{name: ties, density: {news: 0.1, audiobook: -1}}", "XR212", "-1",
          f"method.density.audiobook: -1 {OUTSIDE}", "0 ≤ density ≤ 1"),
         ("{name: ties, density: {layers: [0.1, 2]}}", "XR212", "2", f"method.density.layers.1: 2 {OUTSIDE}",
