@@ -36,6 +36,8 @@ PIECES_BYTES = 5 << 20
 _PIECE_UNIT = 1 << 10
 # How much of tensors that are held whole may be held at once, unless a single one needs more.
 HELD_BYTES = 16 << 20
+# Or so many halves of the largest that a method needs whole, below the eight tensors that a run keeps within.
+_HELD_TENSORS = 13
 
 # What is read at once to pick a scattered tensor's elements from: enough for any tensor of XTTS, bounded for others.
 SPAN_BYTES = 16 << 20
@@ -240,9 +242,12 @@ def piece_elements(step: Step, threads: int) -> int:
 
 
 def held_at_once(steps: Sequence[Step]) -> int:
-    """Bytes of tensors that threads together may hold whole: room for the largest, or for two that are not so large."""
+    """Bytes of tensors that threads together may hold whole: room for the step that needs most; and at least for some
+    tensors of the largest one's size, so that two threads find room for those of two sources and a base.
+    """
     most = max(map(held_bytes, steps), default=0)
-    return max(most + most // 2, HELD_BYTES) if most else 0
+    largest = max((step.spec.numel * step.compute.itemsize for step in steps if not is_elementwise(step)), default=0)
+    return max(most, largest * _HELD_TENSORS // 2, HELD_BYTES) if most else 0
 
 
 def held_bytes(step: Step) -> int:
