@@ -18,8 +18,8 @@ from hypothesis import settings
 settings.register_profile("project", deadline=None, database=None, max_examples=50, derandomize="CI" in os.environ)
 settings.load_profile("project")
 
-# The workers of xdist have the cores already: threads of torch's in each, and in the commands that they start, would wait
-# for each other, and busily. Set before torch is first imported, which reads it then.
+# The workers of xdist have the cores already: threads of torch's in each, and in the commands that they start, would
+# wait for each other, and busily. Set before torch is first imported, which reads it then.
 if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -151,6 +151,6 @@ def test_the_demo_of_the_readme_merges_them(checkpoints: Path, tmp_path: Path) -
 
 
 def test_a_wrong_argument_is_explained(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit, match="^2$"):
+    with pytest.raises(SystemExit, match=r"^2$"):
         make(monkeypatch)
     assert "folder" in capsys.readouterr().err

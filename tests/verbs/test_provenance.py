@@ -11,7 +11,7 @@ import torch
 
 from tests import samples
 from tests.builders import save
-from tests.commands import invoke, xttsrecipe
+from tests.commands import invoke
 from xttsrecipe.licence import digest_at
 from xttsrecipe.lock import read_lock
 from xttsrecipe.metadata import PROVENANCE
