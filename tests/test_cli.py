@@ -663,7 +663,7 @@ def test_a_terminal_that_knows_only_ascii_is_no_error(folder: Path, arguments: l
     )
     ascii_only = {"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": "ascii"}
     if arguments in (["--help"], ["plan", "café.yaml"], ["run", "café.yaml"]):
-        shown = xttsrecipe(*arguments, cwd=None, **ascii_only)
+        shown = xttsrecipe(*arguments, cwd=folder, **ascii_only)
     else:
         shown = invoke(*arguments, charset="ascii", **ascii_only)
     assert shown.code == 0, shown.err

@@ -199,8 +199,8 @@ def test_the_order_of_sources_is_worth_one_unit_at_most(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_number_of_threads_does_not_matter(name: str) -> None:
-    """Of tensors of several pieces, with rows that do not fill one."""
-    base, *tensors = normals(4, 90, 1003)
+    """Of tensors of more than a piece, with rows that do not fill one."""
+    base, *tensors = normals(4, 66, 1003)
     given = tensors[: number_of_sources(METHODS[name], 3)]
     before = torch.get_num_threads()
     try:
