@@ -21,7 +21,7 @@ def definitions() -> dict[str, Any]:
         },
         "bareMethod": {
             "title": "Method name",
-            "description": "A method whose parameters are as its paper has them, or the weights say.",
+            "description": "How tensors are combined. These need no parameters; xttsrecipe methods NAME explains one.",
             "type": "string",
             "enum": [name for name, entry in METHODS.items() if not any(its.required for its in entry.settings)],
             "examples": names[:1],

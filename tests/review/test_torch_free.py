@@ -50,6 +50,7 @@ VERBS = {
     "diff": ("recipe.yaml", "recipe.yaml"),
     "inspect": ("news.safetensors",),
     "components": (),
+    "methods": (),
     "init": ("news.safetensors", "audiobook.safetensors"),
     "schema": (),
 }
