@@ -17,8 +17,8 @@ FOLDER = PROJECT / ".venv-rivals"
 MERGEKIT, SD_MECHA = "mergekit", "sd-mecha"  # as they are called on PyPI
 VERSIONS = {MERGEKIT: "0.1.4", SD_MECHA: "1.1.5"}
 
-# Those of mergekit's methods that get through these files (ties, dare_ties and others assert or fail), and parameters
-# that they need.
+# Methods of mergekit's to compare with (its ties and sce end with an error on these files), and parameters that they
+# need.
 METHODS: Mapping[str, Mapping[str, float]] = {
     "linear": {},
     "slerp": {},
