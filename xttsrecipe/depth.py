@@ -67,6 +67,11 @@ class Gradient:
         return f"[{' … '.join(format(anchor, digits) for anchor in self.anchors)}{rest}]"
 
 
+def varies(value: object) -> bool:
+    """Whether a number, or any of several, varies over layers."""
+    return any(isinstance(part, Gradient) for part in (value if isinstance(value, tuple) else (value,)))
+
+
 def layer_count(keys: Iterable[str]) -> int:
     """How many layers a model with these canonical keys has; 0 for one that is not known to have any."""
     return max((found[0] + 1 for key in keys if (found := layer_of(key))), default=0)

@@ -68,9 +68,9 @@ class Guard:
             digests = sha256_of({name: self._headers[name] for name in other})
             raise CheckpointError(header_problems(plan, lock, digests))
         if self._locked and self._unlocked:
-            raise RecipeError(uncovered(lock, f"knows nothing of {listed(self._unlocked)}"))
+            raise RecipeError(uncovered(lock, self._unlocked))
         if self._locked and not self._covers:
-            raise RecipeError(uncovered(lock, "is of another plan: the recipe was changed since, or --set changes it"))
+            raise RecipeError(uncovered(lock))
 
     @property
     def _unlocked(self) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from . import vocabulary
@@ -115,12 +115,12 @@ def drift(
     """
     found = list(_named_otherwise(recipe, lock))
     if unlocked := [name for name in recipe.source_names if name not in lock.sources]:
-        found.append(uncovered(lock, f"knows nothing of {listed(unlocked)}"))
+        found.append(uncovered(lock, unlocked))
     if plan is None:
         return found
     found += [*header_problems(plan, lock, digests), *_changed_vocabularies(plan, lock, read_vocabulary)]
     if not found and lock.plan != plan_digest(plan):
-        found.append(uncovered(lock, "is of another plan: the recipe was changed since, or --set changes it"))
+        found.append(uncovered(lock))
     return found
 
 
@@ -191,8 +191,11 @@ def _changed_vocabularies(plan: Plan, lock: Lock, read_vocabulary: Callable[[Pat
             )
 
 
-def uncovered(lock: Lock, what: str) -> Problem:
-    """The problem of a lock that does not cover a recipe."""
+def uncovered(lock: Lock, unlocked: Sequence[str] = ()) -> Problem:
+    """The problem of a lock that does not cover a recipe: for these sources, or else for its plan."""
+    what = "is of another plan: the recipe was changed since, or --set changes it"
+    if unlocked:
+        what = f"knows nothing of {listed(unlocked)}"
     return Problem(Code.LOCK_OF_ANOTHER_PLAN, what, Location(str(lock.file)), hint=_RELOCK)
 
 

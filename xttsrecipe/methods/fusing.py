@@ -19,12 +19,21 @@ def fused(
     """λ times the merged task vectors, of pieces that may be changed. Raises ValueError where the weights cannot be
     normalised.
     """
-    if normalize and (found := normalize_refusal(weights, {"normalize": True}, elect=elect)):
-        raise ValueError(found)
     if elect:
+        _check(weights, normalize, elect=True)
         return elected(pieces, weights, normalize).mul_(lambda_)
-    divisor = math.fsum(weights) if normalize else 1.0
-    return weighted_sum(pieces, weights).mul_(lambda_ / divisor)
+    return weighted_sum(pieces, weights).mul_(lambda_ / divisor_of(weights, normalize))
+
+
+def divisor_of(weights: Sequence[float], normalize: bool) -> float:
+    """What a weighted sum is divided by. Raises ValueError where that is nothing."""
+    _check(weights, normalize, elect=False)
+    return math.fsum(weights) if normalize else 1.0
+
+
+def _check(weights: Sequence[float], normalize: bool, *, elect: bool) -> None:
+    if found := normalize_refusal(weights, {"normalize": normalize}, elect=elect):
+        raise ValueError(found)
 
 
 def normalize_refusal(weights: Sequence[float], parameters: Mapping[str, object], *, elect: bool = False) -> str | None:

@@ -6,6 +6,7 @@ it works on coefficients, one for each direction, and never on tensors.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,13 +46,10 @@ def _sphere(vectors: Vectors, found: Sequence[Direction], directed: Sequence[int
         else 1.0
         for index in directed
     ]  # fmt: skip
-    squares = [
-        [
-            0.0 if one == other else distance(vectors, found, min(one, other), max(one, other), side * turned) ** 2
-            for other, turned in zip(directed, signs, strict=True)
-        ]
-        for one, side in zip(directed, signs, strict=True)
-    ]
+    squares = [[0.0] * len(directed) for _ in directed]
+    for row, column in itertools.combinations(range(len(directed)), 2):
+        apart = distance(vectors, found, directed[row], directed[column], signs[row] * signs[column])
+        squares[row][column] = squares[column][row] = apart**2
     return _Sphere(squares, signs)
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from .fusing import normalize_refusal
+from .fusing import divisor_of
 from .vectors import pieces_of
 
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ def linear(
     what float64 leaves where terms cancel out. The tensors stay as they are.
     """
     if normalize:
-        if refusal := normalize_refusal(weights, {"normalize": True}):
-            raise ValueError(refusal)
-        whole = math.fsum(weights)
+        whole = divisor_of(weights, normalize)
         weights = [weight / whole for weight in weights]
     several_singles = len(tensors) > 2 and tensors[0].element_size() == 4
     result = _accumulated(tensors, weights, scratch) if several_singles else _anchored(tensors, weights)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from .fusing import normalize_refusal
+from .fusing import divisor_of
 from .linear import Scratch, linear
 
 if TYPE_CHECKING:
@@ -20,9 +20,7 @@ def task_arithmetic(
     """base + λ Σ wᵢ(xᵢ − base), with ``normalize`` the sum divided by Σ wᵢ. Of the tensors one is needed at a time.
     Raises ValueError where the weights cannot be normalised.
     """
-    if normalize and (refusal := normalize_refusal(weights, {"normalize": True})):
-        raise ValueError(refusal)
-    divisor = math.fsum(weights) if normalize else 1.0
+    divisor = divisor_of(weights, normalize)
     return _moved(tensors, [lambda_ * weight / divisor for weight in weights], base, scratch)
 
 

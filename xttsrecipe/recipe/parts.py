@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..depth import Depth, Gradient
+from ..depth import Depth, Gradient, varies
 from ..errors import Location
 from ..methods import METHODS, MethodEntry, Value
 from ..patterns import KeyTest
@@ -79,8 +79,7 @@ class Merge:
     @property
     def varies(self) -> bool:
         """Whether a weight or a parameter varies over layers."""
-        values = [*self.weights, *self.method.parameters.values()]
-        return any(isinstance(part, Gradient) for value in values for part in _parts(value))
+        return varies(self.weights) or any(map(varies, self.method.parameters.values()))
 
     def weights_at(self, depth: Depth | None) -> tuple[float, ...]:
         """The weights of all sources for a tensor; ``depth`` matters where they vary."""
@@ -130,10 +129,6 @@ class Merge:
             math.fsum(its.anchors) / len(its.anchors) if isinstance(its, Gradient) else its for its in self.weights
         ]
         return tuple(means)
-
-
-def _parts(value: ParameterValue) -> tuple[bool | int | float | Gradient, ...]:
-    return value if isinstance(value, tuple) else (value,)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

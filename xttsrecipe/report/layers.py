@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..depth import Gradient, depths, layer_count
+from ..depth import depths, layer_count, varies
 from ..plan import Plan
 from ..recipe import Merge
 from .layout import columns, printable
@@ -29,15 +29,11 @@ _RIGHT = range(1, 1000)
 
 def _rows(plan: Plan, merge: Merge, layers: int) -> Iterator[list[str]]:
     names = [plan.recipe.source_names[index] for index in merge.merged]
-    varying = [name for name, value in merge.method.parameters.items() if _varies(value)]
-    weighed = any(isinstance(weight, Gradient) for weight in merge.weights)
+    varying = [name for name, value in merge.method.parameters.items() if varies(value)]
+    weighed = varies(merge.weights)
     yield ["layer", *(names if weighed else ()), *varying]
     for depth in depths(layers):
         weights = merge.weights_at(depth)
         values = [f"{weights[index]:.6g}" for index in merge.merged] if weighed else []
         values += [value_text(merge.number(merge.method.parameters[name], depth)) for name in varying]
         yield [str(depth), *values]
-
-
-def _varies(value: object) -> bool:
-    return any(isinstance(part, Gradient) for part in (value if isinstance(value, tuple) else (value,)))

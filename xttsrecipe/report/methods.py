@@ -129,7 +129,7 @@ def _data(entry: MethodEntry) -> dict[str, Any]:
         "least_sources": entry.least,
         "most_sources": entry.most,
         "ordered": entry.ordered,
-        "weighted": entry.weighted or entry.shares_by is not None,
+        "weighted": entry.uses_weights,
         "weights_sum_to_one": entry.weights_sum_to_one,
         "streams": entry.elementwise,
         "random": entry.random,
