@@ -168,13 +168,12 @@ def source_problems(making: Making, plan: Plan) -> Iterator[Problem]:
     for source, header in zip(plan.recipe.sources, plan.headers, strict=True):
         said = recorded.get(source.name, {})
         if (said.get("header_sha256"), said.get("size")) != (header.digest, header.stamp.size):
-            yield Problem(
-                Code.SOURCE_NOT_AS_MADE_FROM,
+            yield _another_file(
                 f"{source.name} is not the file that the output was made from",
-                Location(str(header.path)),
+                source.name,
+                header,
                 found=f"header sha256 {header.digest}, {header.stamp.size:,} bytes",
                 expected=f"header sha256 {said.get('header_sha256')}, {said.get('size')} bytes",
-                hint=f"name the right one: --set checkpoints.{source.name}=PATH",
             )
 
 
@@ -185,14 +184,14 @@ def digest_problems(making: Making, plan: Plan, digest_of: Callable[[Header], st
         header = plan.headers[plan.recipe.source_names.index(name)]
         found = digest_of(header)
         if found != said:
-            yield Problem(
-                Code.SOURCE_NOT_AS_MADE_FROM,
-                f"{name} is not the file that the output says that it was made from",
-                Location(str(header.path)),
-                found=f"sha256 {found}",
-                expected=f"sha256 {said}",
-                hint=f"name the right one: --set checkpoints.{name}=PATH",
-            )
+            what = f"{name} is not the file that the output says that it was made from"
+            yield _another_file(what, name, header, found=f"sha256 {found}", expected=f"sha256 {said}")
+
+
+def _another_file(what: str, name: str, header: Header, found: str, expected: str) -> Problem:
+    hint = f"name the right one: --set checkpoints.{name}=PATH"
+    where = Location(str(header.path))
+    return Problem(Code.SOURCE_NOT_AS_MADE_FROM, what, where, found=found, expected=expected, hint=hint)
 
 
 def stated_digests(making: Making, plan: Plan) -> list[str]:
